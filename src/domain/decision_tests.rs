@@ -1,0 +1,1 @@
+//! Properties of the decision that hold for every input.

@@ -1,0 +1,20 @@
+//! The rules, pure: what a limit is, what applies to an org, and what the answer to a question is.
+//!
+//! Nothing here reads a clock, a database or a socket. Time and facts are parameters, so every
+//! edge of the service (HTTP, batch, command line) judges by the same functions.
+
+pub mod api_key;
+pub mod ask;
+pub mod bound;
+pub mod decision;
+pub mod effective;
+pub mod issue;
+pub mod limit_key;
+pub mod names;
+pub mod plan;
+pub mod refusal;
+pub mod retention;
+pub mod scope;
+pub mod time;
+pub mod value;
+pub mod window;

@@ -1,0 +1,180 @@
+//! A plan as one document: limit keys, tiers and their values; what differs between two plans.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::issue::Issue;
+use super::limit_key::{Archived, LimitKey, Rule};
+use super::names::{LimitKeyName, TierName};
+use super::value::Value;
+
+/// A tier: what it is called, and its value for each limit key that it says something about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tier {
+    /// For people.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Its values.
+    pub limits: BTreeMap<LimitKeyName, Value>,
+}
+
+/// Everything that the catalogue says, in a stable order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// The limit keys, by name.
+    pub limit_keys: BTreeMap<LimitKeyName, LimitKey>,
+    /// The tiers, by name.
+    pub tiers: BTreeMap<TierName, Tier>,
+}
+
+impl Plan {
+    /// This plan with all that `change` says in place of what it says; what `change` does not name stays.
+    #[must_use]
+    pub fn merged_with(&self, change: &Self) -> Self {
+        let mut merged = self.clone();
+        for (name, limit_key) in &change.limit_keys {
+            let mut limit_key = limit_key.clone();
+            keep_archive_date(self.limit_keys.get(name), &mut limit_key);
+            merged.limit_keys.insert(name.clone(), limit_key);
+        }
+        for (name, tier) in &change.tiers {
+            let kept = merged.tiers.entry(name.clone()).or_default();
+            kept.name.clone_from(&tier.name);
+            kept.description.clone_from(&tier.description);
+            kept.limits.extend(tier.limits.iter().map(|(limit_key, value)| (limit_key.clone(), *value)));
+        }
+        merged
+    }
+
+    /// Every value whose limit key does not exist, or takes another form.
+    pub fn contradictions(&self) -> Vec<Issue> {
+        let mut issues = Vec::new();
+        for (tier_name, tier) in &self.tiers {
+            for (name, value) in &tier.limits {
+                let path = format!("tiers.{tier_name}.limits.{name}");
+                match self.limit_keys.get(name) {
+                    None => issues.push(Issue::new(path, "there is no such limit key")),
+                    Some(limit_key) if !value.fits(limit_key.kind()) => {
+                        let form = limit_key.kind().value_form();
+                        issues.push(Issue::new(path, format!("must be {form} for a limit key of kind {}", limit_key.kind())));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        issues
+    }
+
+    /// What has to change to get from here to `target`, in a stable order.
+    /// Only additions and replacements: nothing is ever deleted.
+    pub fn changes_to(&self, target: &Self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (name, limit_key) in &target.limit_keys {
+            let before = self.limit_keys.get(name);
+            if before != Some(limit_key) {
+                changes.push(Change::LimitKey { before: before.cloned(), after: limit_key.clone() });
+            }
+        }
+        for (name, tier) in &target.tiers {
+            let before = self.tiers.get(name);
+            if before.is_none_or(|before| (&before.name, &before.description) != (&tier.name, &tier.description)) {
+                changes.push(Change::Tier { name: name.clone(), before: before.cloned(), after: tier.clone() });
+            }
+            for (limit_key, value) in &tier.limits {
+                let before = before.and_then(|before| before.limits.get(limit_key)).copied();
+                if before != Some(*value) {
+                    let limit_key = limit_key.clone();
+                    changes.push(Change::Limit { tier: name.clone(), limit_key, before, after: *value });
+                }
+            }
+        }
+        changes
+    }
+}
+
+/// A document says whether a limit key is archived, not when: an existing date stays.
+fn keep_archive_date(before: Option<&LimitKey>, limit_key: &mut LimitKey) {
+    if let (Some(Archived { at, .. }), Some(archived)) = (before.and_then(|b| b.archived.as_ref()), limit_key.archived.as_mut())
+    {
+        archived.at = *at;
+    }
+}
+
+/// One thing that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A limit key is new or other.
+    LimitKey {
+        /// As it is.
+        before: Option<LimitKey>,
+        /// As it is to be.
+        after: LimitKey,
+    },
+    /// A tier is new, or its texts are other.
+    Tier {
+        /// Which.
+        name: TierName,
+        /// As it is.
+        before: Option<Tier>,
+        /// As it is to be.
+        after: Tier,
+    },
+    /// A tier's value is new or other.
+    Limit {
+        /// Whose.
+        tier: TierName,
+        /// Of what.
+        limit_key: LimitKeyName,
+        /// As it is.
+        before: Option<Value>,
+        /// As it is to be.
+        after: Value,
+    },
+}
+
+impl Change {
+    /// Where in the document it is.
+    pub fn path(&self) -> String {
+        match self {
+            Self::LimitKey { after, .. } => format!("limitKeys.{}", after.name),
+            Self::Tier { name, .. } => format!("tiers.{name}"),
+            Self::Limit { tier, limit_key, .. } => format!("tiers.{tier}.limits.{limit_key}"),
+        }
+    }
+}
+
+/// A limit key as it stands in a document and in an answer: the name is the key that it stands under.
+impl Serialize for LimitKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("kind", &self.kind())?;
+        map.serialize_entry("per", self.per.as_str())?;
+        match &self.rule {
+            Rule::Quota { window, label, per_request } => {
+                map.serialize_entry("window", window)?;
+                map.serialize_entry("label", label)?;
+                map.serialize_entry("perRequest", per_request)?;
+            }
+            Rule::Rate { window_seconds, bucket, per_request } => {
+                map.serialize_entry("windowSeconds", window_seconds)?;
+                map.serialize_entry("bucket", bucket)?;
+                map.serialize_entry("perRequest", per_request)?;
+            }
+            Rule::Interval { unit } => map.serialize_entry("unit", unit)?,
+            Rule::Count | Rule::Retention | Rule::Feature => {}
+        }
+        map.serialize_entry("default", &self.default)?;
+        map.serialize_entry("description", &self.description)?;
+        if let Some(archived) = &self.archived {
+            map.serialize_entry("archived", &true)?;
+            if let Some(replacement) = &archived.replacement {
+                map.serialize_entry("replacement", replacement)?;
+            }
+        }
+        map.end()
+    }
+}

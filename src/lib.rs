@@ -1,0 +1,3 @@
+//! Plimsoll: the plan-limits service. One place that knows what an org may do.
+
+pub mod domain;
