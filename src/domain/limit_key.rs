@@ -228,12 +228,16 @@ pub struct WrittenLimitKey {
     pub bucket: Option<String>,
     /// `unit`
     pub unit: Option<String>,
+    /// `archived`
+    pub archived: Option<bool>,
+    /// `replacement`
+    pub replacement: Option<LimitKeyName>,
 }
 
 impl WrittenLimitKey {
     /// The limit key, or every field that is missing, out of range or not taken by the kind.
-    /// Paths start with `prefix`.
-    pub fn named(self, name: LimitKeyName, prefix: &str) -> Result<LimitKey, Vec<Issue>> {
+    /// Paths start with `prefix`; one that is archived is so since `now`.
+    pub fn named(self, name: LimitKeyName, prefix: &str, now: UtcMillis) -> Result<LimitKey, Vec<Issue>> {
         let mut issues = self.misplaced(prefix);
         let mut note = |field: &str, message: String| issues.push(Issue::new(format!("{prefix}{field}"), message));
         if let Some(description) = &self.description
@@ -251,11 +255,11 @@ impl WrittenLimitKey {
         let default = default.map_err(|invalid| note("default", invalid.0));
         let description = self.description.clone().unwrap_or_default();
         let per = self.per.clone().unwrap_or(Per::Org);
+        let is_archived = self.archived == Some(true);
+        let archived = is_archived.then(|| Archived { at: now, replacement: self.replacement.clone() });
         let rule = self.rule(&name).map_err(|missing| note(missing.path.as_str(), missing.message));
         match (default, rule) {
-            (Ok(default), Ok(rule)) if issues.is_empty() => {
-                Ok(LimitKey { name, rule, per, default, description, archived: None })
-            }
+            (Ok(default), Ok(rule)) if issues.is_empty() => Ok(LimitKey { name, rule, per, default, description, archived }),
             _ => Err(issues),
         }
     }
@@ -286,7 +290,9 @@ impl WrittenLimitKey {
 
     fn misplaced(&self, prefix: &str) -> Vec<Issue> {
         let kind = self.kind;
+        let is_archived = self.archived == Some(true);
         let fields = [
+            ("replacement", self.replacement.is_some(), is_archived),
             ("per", matches!(self.per, Some(Per::Resource(_))), matches!(kind, Kind::Count | Kind::Quota)),
             ("window", self.window.is_some(), kind == Kind::Quota),
             ("label", self.label.is_some(), kind == Kind::Quota),
@@ -298,6 +304,7 @@ impl WrittenLimitKey {
         let misplaced = fields.into_iter().filter(|(_, is_given, is_taken)| *is_given && !is_taken);
         misplaced
             .map(|(field, ..)| match field {
+                "replacement" => Issue::new(format!("{prefix}replacement"), "is taken only with \"archived\": true"),
                 "per" => Issue::new(format!("{prefix}per"), format!("must be org for a limit key of kind {kind}")),
                 _ => Issue::new(format!("{prefix}{field}"), format!("is not taken by a limit key of kind {kind}")),
             })

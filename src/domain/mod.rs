@@ -13,6 +13,7 @@ pub mod limit_key;
 pub mod names;
 pub mod plan;
 pub mod refusal;
+pub mod removed_endpoint;
 pub mod retention;
 pub mod scope;
 pub mod time;

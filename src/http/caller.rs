@@ -1,0 +1,157 @@
+//! Who is calling: found out once, at the edge, before anything of the request is looked at.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use sha2::{Digest, Sha256};
+
+use super::error::ApiError;
+use super::service::Service;
+use crate::clock;
+use crate::domain::api_key::{ApiKey, shown_part};
+use crate::domain::names::OrgId;
+use crate::domain::refusal::{Presented, Refusal};
+use crate::domain::scope::{Reach, Scopes};
+use crate::identity::jwt::{Claims, TokenRefused};
+use crate::identity::secret::hash_of;
+use crate::store::Actor;
+
+/// No credential is longer; what is longer is refused before any work is done on it.
+const MAX_CREDENTIAL_BYTES: usize = 8_192;
+
+/// What the edge found out about the caller. Nothing at all when no credential was sent.
+pub enum Identity {
+    /// Known, and not banned.
+    Known(Caller),
+    /// A credential was sent that does not hold, or could not be looked up.
+    Refused(ApiError),
+}
+
+/// A caller that is known.
+#[derive(Clone)]
+pub enum Caller {
+    /// By an API key.
+    Key(Arc<ApiKey>, Origin),
+    /// By a JWT.
+    Token(Arc<Claims>),
+}
+
+/// Where an API key comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The database.
+    Stored,
+    /// The settings.
+    Bootstrap,
+}
+
+impl Caller {
+    /// What the caller may do.
+    pub fn scopes(&self) -> &Scopes {
+        match self {
+            Self::Key(key, _) => &key.scopes,
+            Self::Token(claims) => &claims.scopes,
+        }
+    }
+
+    /// Refuses an org that is not the caller's, in the words for one that does not exist.
+    pub fn may_see(&self, org: &OrgId) -> Result<(), ApiError> {
+        let is_within = match self {
+            Self::Key(key, _) => key.org.as_ref().is_none_or(|own| own == org),
+            Self::Token(claims) => Reach::of(claims.org.clone()).covers(org),
+        };
+        if is_within { Ok(()) } else { Err(ApiError::NotFound("org")) }
+    }
+
+    /// Whether the caller may touch every org.
+    pub fn is_platform(&self) -> bool {
+        match self {
+            Self::Key(key, _) => key.org.is_none(),
+            Self::Token(claims) => claims.org.is_none(),
+        }
+    }
+
+    /// Who the audit log says it was.
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Key(_, Origin::Bootstrap) => Actor::Bootstrap,
+            Self::Key(key, Origin::Stored) => Actor::ApiKey(key.id.clone()),
+            Self::Token(claims) => Actor::Token(claims.subject.clone()),
+        }
+    }
+
+    /// Under what name the caller's idempotency keys are kept.
+    pub fn idempotency_scope(&self) -> String {
+        match self {
+            Self::Key(key, _) => format!("key:{}", key.id),
+            Self::Token(claims) => format!("sub:{}", claims.subject),
+        }
+    }
+
+    /// A key that only this caller can derive again: an API key's from its secret, which is not kept.
+    /// A token is another one every hour, so for those it is derived from the idempotency key alone, which is not kept either.
+    pub fn seal(&self, headers: &HeaderMap, idempotency_key: &str) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update(b"plimsoll recorded answer\0");
+        if let (Self::Key(..), Some(secret)) = (self, headers.get(AUTHORIZATION)) {
+            hasher.update(secret.as_bytes());
+        }
+        hasher.update(idempotency_key.as_bytes());
+        hasher.finalize().into()
+    }
+}
+
+/// Finds out who is calling, or nothing when no credential was sent.
+pub async fn identify(service: &Service, headers: &HeaderMap) -> Option<Identity> {
+    let mut presented = headers.get_all(AUTHORIZATION);
+    let header = presented.next()?;
+    if presented.next().is_some() {
+        return Some(Identity::Refused(Refusal::InvalidApiKey(Presented::Something).into()));
+    }
+    Some(identify_by(service, header).await.map_or_else(Identity::Refused, Identity::Known))
+}
+
+async fn identify_by(service: &Service, header: &HeaderValue) -> Result<Caller, ApiError> {
+    let refused = || ApiError::from(Refusal::InvalidApiKey(Presented::Something));
+    let text = header.to_str().map_err(|_| refused())?;
+    let (scheme, credential) = text.split_once(' ').ok_or_else(refused)?;
+    if !scheme.eq_ignore_ascii_case("bearer") || credential.len() > MAX_CREDENTIAL_BYTES {
+        return Err(refused());
+    }
+    if shown_part(credential).is_ok() {
+        return by_api_key(service, credential).await;
+    }
+    // Two dots make a JWT; nothing else has any.
+    if credential.split('.').count() == 3 { by_token(service, credential).await } else { Err(refused()) }
+}
+
+async fn by_api_key(service: &Service, secret: &str) -> Result<Caller, ApiError> {
+    let hash = hash_of(secret);
+    let now = clock::now();
+    let (key, origin) = match service.bootstrap_key(&hash) {
+        Some(key) => (key, Origin::Bootstrap),
+        None => {
+            let found = service.directory.api_key(hash, now).await?;
+            (found.ok_or(Refusal::InvalidApiKey(Presented::Something))?, Origin::Stored)
+        }
+    };
+    key.admit(now)?;
+    Ok(Caller::Key(key, origin))
+}
+
+async fn by_token(service: &Service, token: &str) -> Result<Caller, ApiError> {
+    let verifier = service.verifier.as_ref().ok_or(Refusal::InvalidToken)?;
+    let claims = verifier.verify(token, clock::now()).await.map_err(|refused| match refused {
+        TokenRefused::Invalid(reason) => {
+            tracing::debug!(reason, "a token was refused");
+            ApiError::from(Refusal::InvalidToken)
+        }
+        TokenRefused::Unavailable => ApiError::Unavailable,
+    })?;
+    if let Some(org) = &claims.org
+        && service.directory.org(org).await?.is_some_and(|facts| facts.banned)
+    {
+        return Err(Refusal::OrgBanned.into());
+    }
+    Ok(Caller::Token(Arc::new(claims)))
+}

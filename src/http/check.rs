@@ -1,0 +1,238 @@
+//! Questions: `check` and `check/batch`.
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use deserr::Deserr;
+use serde::Serialize;
+use serde_json::Value as Json;
+use utoipa::{IntoParams, ToSchema};
+
+use super::caller::Caller;
+use super::decision_view::DecisionView;
+use super::document::{Describe, Description, Doc};
+use super::envelope::{Data, envelope, json_response, null, success_body};
+use super::error::ApiError;
+use super::extract::{Body, Flag, Fresh, Permit, Query, Read, flag};
+use super::judge::judge;
+use super::service::Service;
+use crate::clock;
+use crate::domain::ask::WrittenQuestion;
+use crate::domain::bound::Quantity;
+use crate::domain::issue::Issue;
+use crate::domain::names::{LimitKeyName, OrgId, RecordId, ResourceId};
+use crate::domain::refusal::Denial;
+use crate::domain::time::{Moment, UtcMillis};
+use crate::wire::{self, Issues};
+
+/// The most questions in one batch, so that one request stays small.
+const MAX_CHECKS: usize = 100;
+
+/// A question. Which fields it takes depends on the limit key's kind; a field that the kind does not take is a 400.
+#[derive(Debug, Deserr, ToSchema)]
+#[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+#[schema(rename_all = "camelCase")]
+pub struct CheckBody {
+    /// The org that asks.
+    org: OrgId,
+    /// What it asks about.
+    limit_key: LimitKeyName,
+    /// count and quota: how many more; 1 when left out.
+    #[deserr(default)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    amount: Option<Quantity>,
+    /// count and quota: the caller's own count. Without it, Plimsoll's usage is used.
+    #[deserr(default)]
+    current: Option<Quantity>,
+    /// The resource, required when the limit key's `per` is not `org`, and refused otherwise.
+    #[deserr(default)]
+    resource: Option<ResourceId>,
+    /// retention: where the range starts. Required.
+    #[deserr(default)]
+    from: Option<Moment>,
+    /// retention: where the range ends; today when left out.
+    #[deserr(default)]
+    to: Option<Moment>,
+    /// interval: the interval asked for, in the limit key's unit. Required.
+    #[deserr(default)]
+    requested: Option<Quantity>,
+    /// rate: the API key whose window it is. Required.
+    #[deserr(default)]
+    key_id: Option<RecordId>,
+}
+
+impl CheckBody {
+    fn into_parts(self) -> (OrgId, LimitKeyName, WrittenQuestion) {
+        let Self { org, limit_key, amount, current, resource, from, to, requested, key_id } = self;
+        (org, limit_key, WrittenQuestion { amount, current, resource, from, to, requested, key_id })
+    }
+}
+
+/// Whether a refusal is the response itself.
+#[derive(Debug, Deserr, IntoParams)]
+#[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+pub struct Enforce {
+    /// With `true` a refusal is not a 200: the response is the one for the product's customer, to be relayed as it is.
+    #[deserr(default)]
+    #[param(inline)]
+    enforce: Option<Flag>,
+}
+
+/// The answer to one question.
+pub enum Answer {
+    /// 200, whatever was decided.
+    Decision(Vec<u8>),
+    /// The response for the product's customer.
+    Denial(Box<Denial>),
+}
+
+impl Responder for Answer {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        match self {
+            Self::Decision(body) => json_response(StatusCode::OK, body),
+            Self::Denial(denial) => {
+                let status = StatusCode::from_u16(denial.status).unwrap_or(StatusCode::FORBIDDEN);
+                let body = serde_json::to_vec(&denial.body).unwrap_or_default();
+                let mut response = json_response(status, body);
+                for (name, value) in denial.headers.0 {
+                    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                        response.headers_mut().insert(name, value);
+                    }
+                }
+                response
+            }
+        }
+    }
+}
+
+impl Describe for Answer {
+    fn describe(description: &mut Description<'_>) {
+        let schema = description.reference::<DecisionView<'_>>();
+        description.success(200, envelope(schema, null()), &[]);
+        for code in ["limit_reached", "retention_exceeded", "feature_unavailable", "org_banned", "rate_limit_exceeded"] {
+            description.error(code);
+        }
+    }
+}
+
+/// How `check` is documented.
+pub const CHECK: Doc = Doc {
+    id: "check",
+    tag: super::routes::ASKING,
+    summary: "May this org do this?",
+    text: "Changes nothing. A refusal is an answer: HTTP 200 with `allowed: false`, and in `denial` the exact response for the product's own customer. \
+           With `?enforce=true` the response is that one.\n\nThe org is looked for first, then the limit key: 404 for what does not exist or is not the caller's, \
+           410 for an archived limit key. Of several reasons to refuse, a banned org comes first.",
+    examples: &[
+        ("count: refused with limit_reached", r#"{"org":"demo-free","limitKey":"max_creators_per_org","amount":1,"current":5}"#),
+        ("count: allowed", r#"{"org":"demo-starter","limitKey":"max_creators_per_org","amount":1,"current":5}"#),
+        ("count per resource", r#"{"org":"demo-free","limitKey":"max_campaigns_per_project","resource":"project-1","current":0}"#),
+        ("quota", r#"{"org":"demo-starter","limitKey":"max_api_requests_per_day","current":999}"#),
+        ("rate", r#"{"org":"demo-free","limitKey":"v1_api_requests_per_key","keyId":"key_0192f0c1b7e07000a0000000000000aa"}"#),
+        ("retention: refused with retention_exceeded", r#"{"org":"demo-free","limitKey":"stats_history_retention_days","from":"2020-01-01"}"#),
+        ("interval", r#"{"org":"demo-free","limitKey":"min_video_stats_hours","requested":1}"#),
+    ],
+    errors: &["not_found", "gone"],
+};
+
+/// May this happen?
+pub async fn check(
+    permit: Permit<Read>,
+    fresh: Fresh,
+    query: Query<Enforce>,
+    service: web::Data<Service>,
+    body: Body<CheckBody>,
+) -> Result<Answer, ApiError> {
+    let (org, limit_key, question) = body.value.into_parts();
+    let judged = judge(&service, &fresh, &permit.caller, (&org, &limit_key), question, clock::now()).await?;
+    if flag(query.0.enforce)
+        && let Some(refusal) = &judged.decision.refusal
+    {
+        return Ok(Answer::Denial(Box::new(refusal.denial())));
+    }
+    Ok(Answer::Decision(success_body(&DecisionView::of(&judged, &org, fresh.revision), ())))
+}
+
+/// Up to 100 questions.
+#[derive(Debug, Deserr, ToSchema)]
+#[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+pub struct BatchBody {
+    /// The questions.
+    #[schema(value_type = Vec<CheckBody>, min_items = 1, max_items = 100)]
+    checks: Vec<Json>,
+}
+
+/// The answers, in the order of the questions.
+#[derive(Serialize, ToSchema)]
+pub struct BatchAnswers {
+    /// Each a decision, or the error envelope that the single call would have answered with.
+    #[schema(value_type = Vec<BatchResult>)]
+    results: Vec<Json>,
+}
+
+/// A decision, or an error with its own code.
+#[derive(ToSchema)]
+#[schema(as = BatchResult)]
+#[expect(dead_code, reason = "the document shows the two forms that a result has")]
+pub enum BatchResult {
+    /// A decision.
+    #[schema(title = "Decision")]
+    Decision(DecisionView<'static>),
+    /// An error.
+    Error(super::envelope::ErrorEnvelope),
+}
+
+/// How `check/batch` is documented.
+pub const BATCH: Doc = Doc {
+    id: "checkBatch",
+    tag: super::routes::ASKING,
+    summary: "Up to 100 questions at once",
+    text: "Answers in the order of the questions, all judged at the same moment and by the same catalogue. Each result is a decision, or the error envelope \
+           that the single call would have answered with: one bad item spoils no other.",
+    examples: &[(
+        "two questions",
+        r#"{"checks":[{"org":"demo-free","limitKey":"max_creators_per_org","current":5},{"org":"demo-ultra","limitKey":"stats_history_retention_days","from":"2020-01-01"}]}"#,
+    )],
+    errors: &[],
+};
+
+/// May these happen?
+pub async fn batch(
+    permit: Permit<Read>,
+    fresh: Fresh,
+    service: web::Data<Service>,
+    body: Body<BatchBody>,
+) -> Result<Data<BatchAnswers>, ApiError> {
+    let checks = body.value.checks;
+    if !(1..=MAX_CHECKS).contains(&checks.len()) {
+        let issue = Issue::new("checks", format!("must have 1 to {MAX_CHECKS} items, not {}", checks.len()));
+        return Err(ApiError::InvalidBody(vec![issue]));
+    }
+    let now = clock::now();
+    let mut results = Vec::with_capacity(checks.len());
+    for (position, item) in checks.into_iter().enumerate() {
+        let result = item_of(&service, &fresh, &permit.caller, item, now).await;
+        results.push(result.unwrap_or_else(|error| at_position(error, position).body()));
+    }
+    Ok(Data(BatchAnswers { results }))
+}
+
+async fn item_of(service: &Service, fresh: &Fresh, caller: &Caller, item: Json, now: UtcMillis) -> Result<Json, ApiError> {
+    let body: CheckBody = wire::parse(item).map_err(ApiError::InvalidBody)?;
+    let (org, limit_key, question) = body.into_parts();
+    let judged = judge(service, fresh, caller, (&org, &limit_key), question, now).await?;
+    serde_json::to_value(DecisionView::of(&judged, &org, fresh.revision)).map_err(|_| ApiError::Internal)
+}
+
+/// Findings about an item are placed in the whole body.
+fn at_position(error: ApiError, position: usize) -> ApiError {
+    let ApiError::InvalidBody(issues) = error else { return error };
+    let placed = issues.into_iter().map(|Issue { path, message }| match path.as_str() {
+        "" => Issue::new(format!("checks[{position}]"), message),
+        path => Issue::new(format!("checks[{position}].{path}"), message),
+    });
+    ApiError::InvalidBody(placed.collect())
+}

@@ -1,0 +1,297 @@
+//! A decision as it is answered.
+
+use serde::Serialize;
+use utoipa::openapi::schema::{Discriminator, ObjectBuilder, Schema, Type};
+use utoipa::openapi::{OneOfBuilder, Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::document::NamedSchema;
+use super::envelope::{ErrorEnvelope, null};
+use super::judge::Judged;
+use crate::domain::ask::Question;
+use crate::domain::bound::{Bound, MAX_QUANTITY, Quantity};
+use crate::domain::decision::{Amounts, Detail};
+use crate::domain::effective::Source;
+use crate::domain::limit_key::{Kind, Rule};
+use crate::domain::names::{LimitKeyName, OrgId, ResourceId, TierName};
+use crate::domain::refusal::{Denial, Refusal};
+use crate::domain::retention::Range;
+use crate::domain::time::{Day, Moment, UtcMillis};
+use crate::wire::schema;
+
+/// A decision: what every kind has, around the figures of its own.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionView<'a> {
+    allowed: bool,
+    decision: &'static str,
+    kind: Kind,
+    org: &'a OrgId,
+    limit_key: &'a LimitKeyName,
+    resource: Option<&'a ResourceId>,
+    #[serde(flatten)]
+    figures: Figures<'a>,
+    tier: &'a TierName,
+    source: Source,
+    revision: u64,
+    denial: Option<Denial>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Figures<'a> {
+    Count(CountFigures),
+    Quota(QuotaFigures),
+    Rate(RateFigures<'a>),
+    Retention(RetentionFigures),
+    Interval(IntervalFigures),
+    Feature(FeatureFigures),
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct CountFigures {
+    /// What is used plus what is held.
+    current: Quantity,
+    /// What is held by reservations.
+    held: Quantity,
+    /// The cap; null when unlimited.
+    #[schema(required)]
+    max: Option<Quantity>,
+    /// Whether there is no cap.
+    unlimited: bool,
+    /// The amount asked for.
+    requested: Quantity,
+    /// What is left, never below 0; null when unlimited.
+    #[schema(required)]
+    remaining: Option<Quantity>,
+    /// A count never resets: always null.
+    #[schema(required)]
+    resets_at: Option<UtcMillis>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct QuotaFigures {
+    /// What is used plus what is held in this window.
+    current: Quantity,
+    /// What is held by reservations.
+    held: Quantity,
+    /// The cap; null when unlimited.
+    #[schema(required)]
+    max: Option<Quantity>,
+    /// Whether there is no cap.
+    unlimited: bool,
+    /// The amount asked for.
+    requested: Quantity,
+    /// What is left in this window, never below 0; null when unlimited.
+    #[schema(required)]
+    remaining: Option<Quantity>,
+    /// The window's first moment.
+    window_start: UtcMillis,
+    /// The first moment of the next window.
+    resets_at: UtcMillis,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RateFigures<'a> {
+    /// The window's name.
+    bucket: &'a str,
+    /// The most that fit in the window; null when unlimited.
+    #[schema(required)]
+    limit: Option<Quantity>,
+    /// Whether there is no limit.
+    unlimited: bool,
+    /// How many more fit now; null when unlimited.
+    #[schema(required)]
+    remaining: Option<Quantity>,
+    /// When the window has room again, or loses its oldest; null when it is empty.
+    #[schema(required)]
+    resets_at: Option<UtcMillis>,
+    /// Seconds until there is room; null when there is.
+    #[schema(required)]
+    retry_after: Option<u64>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RetentionFigures {
+    /// Days of history; null when unlimited.
+    #[schema(required)]
+    retention_days: Option<Quantity>,
+    /// Whether history is kept for ever.
+    unlimited: bool,
+    /// The first day that may be read; null when unlimited.
+    #[schema(required)]
+    earliest: Option<Day>,
+    /// Where the range starts.
+    from: Moment,
+    /// Where the range ends; today when it was not given.
+    to: Moment,
+    /// The part of the range that may be read, or null.
+    #[schema(required)]
+    permitted: Option<RangeView>,
+}
+
+/// A range of history, both ends included.
+#[derive(Serialize, ToSchema)]
+struct RangeView {
+    /// Where it starts.
+    from: Moment,
+    /// Where it ends.
+    to: Moment,
+}
+
+#[derive(Serialize, ToSchema)]
+struct IntervalFigures {
+    /// The interval asked for.
+    requested: Quantity,
+    /// The smallest allowed.
+    min: Quantity,
+    /// What applies: the larger of the two.
+    effective: Quantity,
+    /// Whether it is other than what was asked for.
+    clamped: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+struct FeatureFigures {
+    /// Whether the feature is in the plan.
+    enabled: bool,
+}
+
+impl<'a> DecisionView<'a> {
+    /// The view of a judged question.
+    pub fn of(judged: &'a Judged<'_>, org: &'a OrgId, revision: u64) -> Self {
+        let refusal = judged.decision.refusal.as_ref();
+        let resource = match &judged.question {
+            Question::Add { resource, .. } => resource.as_ref(),
+            Question::Happen { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => None,
+        };
+        Self {
+            allowed: refusal.is_none(),
+            decision: refusal.map_or("allowed", Refusal::code),
+            kind: judged.limit_key.kind(),
+            org,
+            limit_key: &judged.limit_key.name,
+            resource,
+            figures: figures(judged),
+            tier: &judged.org.tier,
+            source: judged.source,
+            revision,
+            denial: refusal.map(Refusal::denial),
+        }
+    }
+}
+
+fn figures<'a>(judged: &'a Judged<'_>) -> Figures<'a> {
+    match judged.decision.detail {
+        Detail::Count(Amounts { current, held, max, requested, remaining }) => {
+            let unlimited = max == Bound::Unlimited;
+            Figures::Count(CountFigures { current, held, max: max.limit(), unlimited, requested, remaining, resets_at: None })
+        }
+        Detail::Quota { amounts: Amounts { current, held, max, requested, remaining }, window_start, resets_at } => {
+            let (max, unlimited) = (max.limit(), max == Bound::Unlimited);
+            Figures::Quota(QuotaFigures { current, held, max, unlimited, requested, remaining, window_start, resets_at })
+        }
+        Detail::Rate { limit, remaining, resets_at, retry_after } => {
+            let bucket = match &judged.limit_key.rule {
+                Rule::Rate { bucket, .. } => bucket.as_str(),
+                Rule::Count | Rule::Quota { .. } | Rule::Retention | Rule::Interval { .. } | Rule::Feature => "",
+            };
+            let (limit, unlimited) = (limit.limit(), limit == Bound::Unlimited);
+            Figures::Rate(RateFigures { bucket, limit, unlimited, remaining, resets_at, retry_after })
+        }
+        Detail::Retention { retention, earliest, range: Range { from, to }, permitted } => {
+            let (retention_days, unlimited) = (retention.limit(), retention == Bound::Unlimited);
+            let permitted = permitted.map(|Range { from, to }| RangeView { from, to });
+            Figures::Retention(RetentionFigures { retention_days, unlimited, earliest, from, to, permitted })
+        }
+        Detail::Interval { requested, min, effective } => {
+            Figures::Interval(IntervalFigures { requested, min, effective, clamped: effective != requested })
+        }
+        Detail::Feature { enabled } => Figures::Feature(FeatureFigures { enabled }),
+    }
+}
+
+/// The names of the six shapes, which the discriminator `kind` chooses among.
+const SHAPES: [(&str, &str); 6] = [
+    ("count", "CountDecision"),
+    ("quota", "QuotaDecision"),
+    ("rate", "RateDecision"),
+    ("retention", "RetentionDecision"),
+    ("interval", "IntervalDecision"),
+    ("feature", "FeatureDecision"),
+];
+
+fn shape<F: PartialSchema>(kind: &str) -> RefOr<Schema> {
+    let codes = ["allowed", "limit_reached", "rate_limit_exceeded", "retention_exceeded", "feature_unavailable", "org_banned"];
+    let nullable = |schema: RefOr<Schema>| OneOfBuilder::new().item(null()).item(schema);
+    let boolean = ObjectBuilder::new().schema_type(Type::Boolean).description(Some("Whether it may happen."));
+    let mut object = ObjectBuilder::new()
+        .property("allowed", boolean)
+        .property("decision", schema::words(codes, "`allowed`, or the refusal's code."))
+        .property("kind", schema::words([kind], "The limit key's kind, which says what the other fields are."))
+        .property("org", OrgId::schema())
+        .property("limitKey", LimitKeyName::schema())
+        .property("resource", nullable(ResourceId::schema()));
+    let mut names = vec!["allowed", "decision", "kind", "org", "limitKey", "resource", "tier", "source", "revision", "denial"];
+    let figures = F::schema();
+    if let RefOr::T(Schema::Object(figures)) = &figures {
+        for (name, property) in &figures.properties {
+            object = object.property(name, property.clone());
+            names.push(name);
+        }
+    }
+    let revision = schema::number(0, MAX_QUANTITY, "The catalogue revision that the answer knows.");
+    let denial = nullable(Ref::from_schema_name("Denial").into()).description(Some("The response for the product's own customer; null when allowed."));
+    object = object.property("tier", TierName::schema()).property("source", Source::schema());
+    object = object.property("revision", revision).property("denial", denial);
+    names.into_iter().fold(object, ObjectBuilder::required).into()
+}
+
+impl PartialSchema for DecisionView<'_> {
+    fn schema() -> RefOr<Schema> {
+        let reference = |name: &str| Ref::from_schema_name(name);
+        let discriminator = Discriminator::with_mapping("kind", SHAPES.map(|(kind, name)| (kind, format!("#/components/schemas/{name}"))));
+        let one_of = SHAPES.iter().fold(OneOfBuilder::new(), |one_of, (_, name)| one_of.item(reference(name)));
+        one_of.discriminator(Some(discriminator)).description(Some("A decision; `kind` says which figures it has.")).into()
+    }
+}
+
+impl ToSchema for DecisionView<'_> {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Decision".into()
+    }
+
+    fn schemas(schemas: &mut Vec<NamedSchema>) {
+        let shapes = [
+            shape::<CountFigures>("count"),
+            shape::<QuotaFigures>("quota"),
+            shape::<RateFigures<'_>>("rate"),
+            shape::<RetentionFigures>("retention"),
+            shape::<IntervalFigures>("interval"),
+            shape::<FeatureFigures>("feature"),
+        ];
+        schemas.extend(SHAPES.iter().zip(shapes).map(|((_, name), shape)| ((*name).to_owned(), shape)));
+        CountFigures::schemas(schemas);
+        QuotaFigures::schemas(schemas);
+        RateFigures::schemas(schemas);
+        RetentionFigures::schemas(schemas);
+        schemas.push(("RangeView".to_owned(), RangeView::schema()));
+        schemas.push(("Denial".to_owned(), denial_schema()));
+        schemas.push(("ErrorEnvelope".to_owned(), ErrorEnvelope::schema()));
+    }
+}
+
+fn denial_schema() -> RefOr<Schema> {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    let headers = ObjectBuilder::new().additional_properties(Some(text)).description(Some("Headers to send."));
+    let object = ObjectBuilder::new()
+        .property("status", schema::number(401, 429, "The HTTP status to answer with."))
+        .property("headers", headers)
+        .property("body", Ref::from_schema_name("ErrorEnvelope"))
+        .description(Some("The exact response that the product should give to its own customer."));
+    ["status", "headers", "body"].into_iter().fold(object, ObjectBuilder::required).into()
+}

@@ -1,0 +1,241 @@
+//! The OpenAPI document, built from what the handlers take and answer: a handler's signature *is* its
+//! documentation, so the two cannot disagree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value as Json, json};
+use utoipa::openapi::path::{Operation, OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{AdditionalProperties, Schema};
+use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, SecurityRequirement};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::envelope::{ErrorEnvelope, required};
+
+/// A schema and the name that it stands under.
+pub type NamedSchema = (String, RefOr<Schema>);
+
+/// What is said of an operation for people; everything else follows from its types.
+pub struct Doc {
+    /// The stable operation id.
+    pub id: &'static str,
+    /// The group that it stands in.
+    pub tag: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// What a client's author wants to know beyond it.
+    pub text: &'static str,
+    /// Named request bodies that run as they are on the quick start's data.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// Codes of errors beyond those that follow from the types.
+    pub errors: &'static [&'static str],
+}
+
+/// A part of a handler's signature that documents itself.
+pub trait Describe {
+    /// Adds its part of the operation.
+    fn describe(description: &mut Description<'_>);
+}
+
+/// An operation in the making.
+pub struct Description<'a> {
+    path: &'a str,
+    doc: &'a Doc,
+    operation: OperationBuilder,
+    responses: BTreeMap<u16, RefOr<utoipa::openapi::response::Response>>,
+    errors: BTreeSet<&'static str>,
+    schemas: Vec<NamedSchema>,
+    strict: Vec<String>,
+}
+
+impl<'a> Description<'a> {
+    /// An operation at `path`, as `doc` introduces it.
+    pub fn new(path: &'a str, doc: &'a Doc) -> Self {
+        let operation = OperationBuilder::new().tag(doc.tag).operation_id(Some(doc.id)).summary(Some(doc.summary));
+        let operation = if doc.text.is_empty() { operation } else { operation.description(Some(doc.text)) };
+        let errors = doc.errors.iter().copied().chain(["internal_error"]).collect();
+        Self { path, doc, operation, responses: BTreeMap::new(), errors, schemas: Vec::new(), strict: Vec::new() }
+    }
+
+    /// Names a schema and refers to it.
+    pub fn reference<T: ToSchema>(&mut self) -> RefOr<Schema> {
+        let name = T::name().into_owned();
+        T::schemas(&mut self.schemas);
+        self.schemas.push((name.clone(), T::schema()));
+        Ref::from_schema_name(name).into()
+    }
+
+    /// A status that means success, with its body and headers.
+    pub fn success(&mut self, status: u16, body: RefOr<Schema>, headers: &[(&'static str, Header)]) {
+        self.success_of(status, "application/json", body, headers);
+    }
+
+    /// The same, of any content type.
+    pub fn success_of(&mut self, status: u16, content: &str, body: RefOr<Schema>, headers: &[(&'static str, Header)]) {
+        let text = if status == 201 { "Created" } else { "Success" };
+        let mut response = ResponseBuilder::new().description(text).content(content, ContentBuilder::new().schema(Some(body)).build());
+        for (name, header) in headers {
+            response = response.header(*name, header.clone());
+        }
+        self.responses.insert(status, response.build().into());
+    }
+
+    /// A code that the operation may answer with.
+    pub fn error(&mut self, code: &'static str) {
+        self.errors.insert(code);
+    }
+
+    /// The scope that the caller needs.
+    pub fn secured(&mut self, scope: &str) {
+        self.errors.extend(["invalid_api_key", "invalid_token", "insufficient_scope", "org_banned", "user_banned", "unavailable"]);
+        let operation = std::mem::take(&mut self.operation);
+        self.operation = operation.security(SecurityRequirement::new("bearer", [scope]));
+    }
+
+    /// Explicitly open to everybody.
+    pub fn open(&mut self) {
+        let operation = std::mem::take(&mut self.operation);
+        self.operation = operation.security(SecurityRequirement::default());
+    }
+
+    /// The parameters in the path, in order.
+    pub fn path_parameters(&mut self, schemas: Vec<RefOr<Schema>>) {
+        self.error("invalid_params");
+        let names: Vec<String> = self.path.split('/').filter_map(|part| Some(part.strip_prefix('{')?.strip_suffix('}')?.to_owned())).collect();
+        for (name, schema) in names.into_iter().zip(schemas) {
+            let example = example_of(&name).map(Json::from);
+            self.parameter(ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(required(true)).schema(Some(schema)).example(example));
+        }
+    }
+
+    /// One parameter.
+    pub fn parameter(&mut self, parameter: ParameterBuilder) {
+        let operation = std::mem::take(&mut self.operation);
+        self.operation = operation.parameter(parameter);
+    }
+
+    /// A header that a caller may send.
+    pub fn header_parameter(&mut self, name: &str, text: &str, schema: impl Into<RefOr<Schema>>) {
+        let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(required(false));
+        self.parameter(parameter.description(Some(text)).schema(Some(schema)));
+    }
+
+    /// The JSON body, with the examples of the operation.
+    pub fn body<T: ToSchema>(&mut self, is_required: bool) {
+        self.errors.extend(["invalid_body", "payload_too_large", "unsupported_media_type", "request_timeout"]);
+        let schema = self.reference::<T>();
+        self.strict.push(T::name().into_owned());
+        let mut content = ContentBuilder::new().schema(Some(schema));
+        let mut examples = Vec::new();
+        for (name, text) in self.doc.examples {
+            let value: Json = serde_json::from_str(text).unwrap_or_default();
+            examples.push((*name, utoipa::openapi::example::ExampleBuilder::new().summary(*name).value(Some(value)).build()));
+        }
+        content = content.examples_from_iter(examples);
+        let body = RequestBodyBuilder::new().content("application/json", content.build()).required(Some(required(is_required)));
+        let operation = std::mem::take(&mut self.operation);
+        self.operation = operation.request_body(Some(body.build()));
+    }
+
+    /// The operation, the schemas that it speaks of, and the names of those that are request bodies.
+    pub fn finish(mut self) -> (Operation, Vec<NamedSchema>, Vec<String>) {
+        let mut by_status: BTreeMap<u16, Vec<(&str, &str)>> = BTreeMap::new();
+        for (code, status, sentence) in ERRORS {
+            if self.errors.contains(code) {
+                by_status.entry(*status).or_default().push((code, sentence));
+            }
+        }
+        let error_schema = self.reference::<ErrorEnvelope>();
+        for (status, codes) in by_status {
+            self.responses.insert(status, error_response(status, &codes, error_schema.clone()).into());
+        }
+        let mut operation = self.operation;
+        for (status, response) in self.responses {
+            operation = operation.response(status.to_string(), response);
+        }
+        (operation.build(), self.schemas, self.strict)
+    }
+}
+
+/// Every code, its status, and the sentence of its example; in the order of the contract.
+pub const ERRORS: &[(&str, u16, &str)] = &[
+    ("invalid_body", 400, "The request body is not valid: amount must be a whole number, not a string"),
+    ("invalid_query", 400, "The query is not valid: limit must be a whole number from 1 to 100"),
+    ("invalid_params", 400, "A parameter is not valid: org must be 1 to 128 characters of A-Z a-z 0-9 . _ : @ -"),
+    ("invalid_api_key", 401, "Missing API key"),
+    ("invalid_token", 401, "Invalid or expired token"),
+    ("limit_reached", 402, "Limit reached: max_creators_per_org"),
+    ("retention_exceeded", 402, "Date range exceeds history retention: stats_history_retention_days"),
+    ("feature_unavailable", 402, "Feature not in plan: sso"),
+    ("insufficient_scope", 403, "This action requires the 'write' scope. Granted: [read]"),
+    ("org_banned", 403, "This organization is banned"),
+    ("user_banned", 403, "This user is banned"),
+    ("not_found", 404, "There is no such org"),
+    ("request_timeout", 408, "The request body took too long to arrive"),
+    ("duplicate", 409, "There is a removed endpoint of this method and path already"),
+    ("state_conflict", 409, "The tier has orgs"),
+    ("idempotency_key_reused", 409, "This Idempotency-Key was used for another request"),
+    ("idempotency_in_progress", 409, "The first request with this Idempotency-Key is still running"),
+    ("gone", 410, "This limit key is archived"),
+    ("precondition_failed", 412, "The resource has changed: the precondition does not hold"),
+    ("payload_too_large", 413, "The request body is larger than 1048576 bytes"),
+    ("unsupported_media_type", 415, "The request body must be application/json"),
+    ("rate_limit_exceeded", 429, "Rate limit exceeded"),
+    ("internal_error", 500, "Something went wrong here. The request id finds it in the log"),
+    ("unavailable", 503, "Storage cannot be reached at the moment"),
+];
+
+fn error_response(status: u16, codes: &[(&str, &str)], schema: RefOr<Schema>) -> utoipa::openapi::response::Response {
+    let names: Vec<String> = codes.iter().map(|(code, _)| format!("`{code}`")).collect();
+    let examples = codes.iter().map(|(code, sentence)| {
+        let value = json!({"data": null, "error": sentence, "meta": {"code": code}});
+        (*code, utoipa::openapi::example::ExampleBuilder::new().value(Some(value)).build())
+    });
+    let content = ContentBuilder::new().schema(Some(schema)).examples_from_iter(examples).build();
+    let response = ResponseBuilder::new().description(names.join(" or ")).content("application/json", content);
+    let response = match status {
+        401 => response.header("WWW-Authenticate", text_header("How to authenticate.")),
+        429 | 503 => response.header("Retry-After", text_header("Seconds to wait.")),
+        _ => response,
+    };
+    response.build()
+}
+
+fn text_header(text: &str) -> Header {
+    header("", text, utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String)).1
+}
+
+/// A response header.
+pub(super) fn header(name: &'static str, text: &str, schema: impl Into<RefOr<Schema>>) -> (&'static str, Header) {
+    let mut header = Header::new(schema);
+    header.description = Some(text.to_owned());
+    (name, header)
+}
+
+/// What stands in "Try it out", so that it works on the quick start's data.
+fn example_of(parameter: &str) -> Option<&'static str> {
+    Some(match parameter {
+        "tier" => "free",
+        "limitKey" => "max_creators_per_org",
+        "org" => "demo-free",
+        "user" => "jane@example.com",
+        "scope" => "reports",
+        _ => return None,
+    })
+}
+
+/// Says of a request body that it takes no other fields, as the parser does.
+pub(super) fn close(schema: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::Object(object)) = schema
+        && !object.properties.is_empty()
+        && object.additional_properties.is_none()
+    {
+        object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+    }
+}
+
+/// The schema of a type, for parameters, which are not referred to by name.
+pub(super) fn inline<T: PartialSchema>() -> RefOr<Schema> {
+    T::schema()
+}

@@ -1,0 +1,95 @@
+//! The edge that every request passes: its id, who calls, and the headers that every response has.
+
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, web};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::caller;
+use super::service::Service;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+/// The longest request id that is taken over from a caller.
+const MAX_REQUEST_ID: usize = 128;
+
+/// The id under which the log speaks of a request.
+#[derive(Clone)]
+pub struct RequestId(pub HeaderValue);
+
+impl RequestId {
+    fn of(request: &ServiceRequest) -> Self {
+        let is_allowed = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'@' | b'+' | b'/' | b'=');
+        let is_well_formed = |value: &&HeaderValue| {
+            (1..=MAX_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(is_allowed)
+        };
+        let given = request.headers().get(&REQUEST_ID).filter(is_well_formed).cloned();
+        Self(given.unwrap_or_else(Self::new))
+    }
+
+    fn new() -> HeaderValue {
+        let mut buffer = Uuid::encode_buffer();
+        let text = Uuid::now_v7().simple().encode_lower(&mut buffer);
+        HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+/// Passes one request on and sees to what every response has.
+pub async fn pass<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let started = Instant::now();
+    let id = RequestId::of(&request);
+    let service = request.app_data::<web::Data<Service>>().cloned();
+    let is_at_debug = tracing::enabled!(tracing::Level::DEBUG);
+    let work = answer(request, next, service.clone(), id.clone());
+    let mut response = if is_at_debug {
+        let span = tracing::debug_span!("request", id = id.as_str());
+        work.instrument(span).await
+    } else {
+        work.await
+    }?;
+    if let Some(service) = service {
+        service.metrics.answered(response.status().as_u16(), started.elapsed());
+    }
+    let status = response.status();
+    if status.is_server_error() {
+        tracing::warn!(request_id = id.as_str(), status = status.as_u16(), method = %response.request().method(), path = response.request().path(), "a request failed");
+    } else if is_at_debug {
+        tracing::debug!(request_id = id.as_str(), status = status.as_u16(), method = %response.request().method(), path = response.request().path(), "answered");
+    }
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id.0);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, NO_STORE);
+    }
+    Ok(response)
+}
+
+async fn answer<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+    service: Option<web::Data<Service>>,
+    id: RequestId,
+) -> Result<ServiceResponse<B>, Error> {
+    request.extensions_mut().insert(id);
+    if let Some(service) = &service
+        && let Some(identity) = caller::identify(service, request.headers()).await
+    {
+        request.extensions_mut().insert(identity);
+    }
+    next.call(request).await
+}

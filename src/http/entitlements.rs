@@ -1,0 +1,120 @@
+//! Everything that an org has.
+
+use actix_web::web;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::document::Doc;
+use super::envelope::Data;
+use super::error::ApiError;
+use super::extract::{Fresh, Path, Permit, Read};
+use super::judge::visible_org;
+use super::routes::ASKING;
+use super::service::Service;
+use crate::clock;
+use crate::domain::bound::Quantity;
+use crate::domain::decision::Usage;
+use crate::domain::effective::{Effective, Source};
+use crate::domain::limit_key::{Kind, LimitKey, Per, Rule};
+use crate::domain::names::{LimitKeyName, OrgId, TierName};
+use crate::domain::retention::earliest;
+use crate::domain::time::{Day, UtcMillis};
+use crate::domain::value::{Value, WrittenValue};
+
+/// Everything that an org has.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Entitlements)]
+pub struct EntitlementsView {
+    /// The org.
+    org: OrgId,
+    /// Its tier.
+    tier: TierName,
+    /// Whether it is banned, and so may use none of this.
+    banned: bool,
+    /// The catalogue revision that the answer knows.
+    revision: u64,
+    /// One for each limit key that is not archived, by name.
+    entitlements: Vec<EntitlementView>,
+}
+
+/// What an org has of one limit key.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Entitlement)]
+pub struct EntitlementView {
+    /// The limit key.
+    limit_key: LimitKeyName,
+    /// Its kind.
+    kind: Kind,
+    /// What it is counted per.
+    #[schema(value_type = String)]
+    per: String,
+    /// The value that applies.
+    #[schema(value_type = WrittenValue)]
+    value: Value,
+    /// Where the value came from.
+    source: Source,
+    /// count and quota per org: what is used plus what is held. Null for the others, and for what is counted per resource.
+    #[schema(required)]
+    current: Option<Quantity>,
+    /// count and quota per org: what is left, never below 0. Null when unlimited, and where `current` is null.
+    #[schema(required)]
+    remaining: Option<Quantity>,
+    /// quota: the first moment of the next window.
+    #[schema(required)]
+    resets_at: Option<UtcMillis>,
+    /// retention: the first day that may be read; null when unlimited.
+    #[schema(required)]
+    earliest: Option<Day>,
+}
+
+fn entitlement(limit_key: &LimitKey, Effective { value, source }: Effective, now: UtcMillis) -> EntitlementView {
+    let usage = Usage::default();
+    let (current, remaining) = match value {
+        Value::Max(max) if matches!(limit_key.kind(), Kind::Count | Kind::Quota) && limit_key.per == Per::Org => {
+            (Some(usage.taken()), max.remaining(usage.taken()))
+        }
+        Value::Max(_) | Value::Days(_) | Value::Min(_) | Value::Enabled(_) => (None, None),
+    };
+    let resets_at = match &limit_key.rule {
+        Rule::Quota { window, .. } => Some(window.span(now).end),
+        Rule::Count | Rule::Rate { .. } | Rule::Retention | Rule::Interval { .. } | Rule::Feature => None,
+    };
+    let earliest = match value {
+        Value::Days(days) => earliest(days, now),
+        Value::Max(_) | Value::Min(_) | Value::Enabled(_) => None,
+    };
+    EntitlementView {
+        limit_key: limit_key.name.clone(),
+        kind: limit_key.kind(),
+        per: limit_key.per.as_str().to_owned(),
+        value,
+        source,
+        current,
+        remaining,
+        resets_at,
+        earliest,
+    }
+}
+
+/// How entitlements are documented.
+pub const GET: Doc = Doc {
+    id: "getEntitlements",
+    tag: ASKING,
+    summary: "Everything that an org has",
+    text: "For each limit key the value that applies, where it came from, and for counts and quotas what is used and left. Usage is 0 as long as callers count for \
+           themselves and pass `current`.",
+    examples: &[],
+    errors: &["not_found"],
+};
+
+/// Everything that an org has.
+pub async fn get(permit: Permit<Read>, fresh: Fresh, service: web::Data<Service>, path: Path<OrgId>) -> Result<Data<EntitlementsView>, ApiError> {
+    let facts = visible_org(&service, &fresh, &permit.caller, &path.0).await?;
+    let now = clock::now();
+    let of = |limit_key: &&LimitKey| entitlement(limit_key, fresh.catalogue.effective(&facts, limit_key, now), now);
+    let entitlements = fresh.catalogue.active_limit_keys().iter().map(of).collect();
+    let (tier, banned) = (facts.tier.clone(), facts.banned);
+    Ok(Data(EntitlementsView { org: path.0, tier, banned, revision: fresh.revision, entitlements }))
+}

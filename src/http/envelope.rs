@@ -1,0 +1,252 @@
+//! The envelope that every response of the API has: `{"data": …, "error": …, "meta": …}`.
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{RefOr, Required};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::document::{Describe, Description, header};
+use crate::domain::bound::MAX_QUANTITY;
+use crate::store::Recorded;
+use crate::wire::schema;
+
+/// The content type of every enveloped response.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Room for a usual answer, so that the buffer grows once at most.
+const USUAL_SIZE: usize = 640;
+
+/// What an answer is made of.
+#[derive(Serialize)]
+struct Envelope<'a, T, M> {
+    data: &'a T,
+    error: (),
+    meta: M,
+}
+
+#[derive(Serialize)]
+struct RevisionMeta {
+    revision: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PageMeta<'a> {
+    next_cursor: Option<&'a str>,
+}
+
+/// The body of a success.
+pub(super) fn success_body<T: Serialize, M: Serialize>(data: &T, meta: M) -> Vec<u8> {
+    let mut body = Vec::with_capacity(USUAL_SIZE);
+    match serde_json::to_writer(&mut body, &Envelope { data, error: (), meta }) {
+        Ok(()) => body,
+        // Our own types have string keys and finite numbers only, so there is nothing that can fail.
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            Vec::new()
+        }
+    }
+}
+
+/// A response with a JSON body that is already written.
+pub(super) fn json_response(status: StatusCode, body: Vec<u8>) -> HttpResponse {
+    let mut response = HttpResponse::with_body(status, BoxBody::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+fn etag_of(revision: u64) -> String {
+    format!("\"{revision}\"")
+}
+
+fn tag(response: &mut HttpResponse, etag: &str) {
+    if let Ok(value) = HeaderValue::from_str(etag) {
+        response.headers_mut().insert(ETAG, value);
+    }
+}
+
+/// 200 with data and no meta.
+pub struct Data<T>(pub T);
+
+impl<T: Serialize> Responder for Data<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        json_response(StatusCode::OK, success_body(&self.0, ()))
+    }
+}
+
+impl<T: ToSchema> Describe for Data<T> {
+    fn describe(description: &mut Description<'_>) {
+        let schema = description.reference::<T>();
+        description.success(200, envelope(schema, null()), &[]);
+    }
+}
+
+/// 200 with one resource and its `ETag`.
+pub struct Resource<T> {
+    /// The resource.
+    pub data: T,
+    /// The revision of its last change.
+    pub revision: u64,
+}
+
+impl<T: Serialize> Responder for Resource<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let mut response = json_response(StatusCode::OK, success_body(&self.data, ()));
+        tag(&mut response, &etag_of(self.revision));
+        response
+    }
+}
+
+impl<T: ToSchema> Describe for Resource<T> {
+    fn describe(description: &mut Description<'_>) {
+        let schema = description.reference::<T>();
+        description.success(200, envelope(schema, null()), &[etag_header()]);
+    }
+}
+
+/// One page of a list.
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// What to pass as `cursor` for the next page; nothing on the last.
+    pub next_cursor: Option<String>,
+}
+
+impl<T: Serialize> Responder for Page<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let meta = PageMeta { next_cursor: self.next_cursor.as_deref() };
+        json_response(StatusCode::OK, success_body(&self.items, meta))
+    }
+}
+
+impl<T: ToSchema> Describe for Page<T> {
+    fn describe(description: &mut Description<'_>) {
+        let item = description.reference::<T>();
+        let cursor = ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::SchemaType::Array(vec![Type::String, Type::Null]))
+            .description(Some("Pass it as `cursor` for the next page; null on the last page."));
+        let meta = ObjectBuilder::new().property("nextCursor", cursor).required("nextCursor");
+        let items = utoipa::openapi::ArrayBuilder::new().items(item);
+        description.success(200, envelope(items.into(), meta.into()), &[]);
+    }
+}
+
+/// The answer to an admin write: 200 or 201, with the new catalogue revision in `meta`.
+/// It may be a recorded one, when the request repeats an earlier one under its idempotency key.
+pub struct Change<T, const STATUS: u16> {
+    answer: Recorded,
+    is_replay: bool,
+    data: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T, const STATUS: u16> Change<T, STATUS> {
+    /// The answer as it was written, now or earlier.
+    pub fn recorded(answer: Recorded, is_replay: bool) -> Self {
+        Self { answer, is_replay, data: std::marker::PhantomData }
+    }
+}
+
+/// Writes the answer to an admin write.
+pub(super) fn change_answer<T: Serialize>(status: u16, data: &T, revision: u64, etag: Option<u64>) -> Recorded {
+    Recorded { status, body: success_body(data, RevisionMeta { revision }), etag: etag.map(etag_of) }
+}
+
+/// The response that an answer was recorded from.
+pub(super) fn recorded_response(answer: Recorded, is_replay: bool) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json_response(status, answer.body);
+    if let Some(etag) = &answer.etag {
+        tag(&mut response, etag);
+    }
+    if is_replay {
+        let name = actix_web::http::header::HeaderName::from_static("idempotent-replayed");
+        response.headers_mut().insert(name, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+impl<T, const STATUS: u16> Responder for Change<T, STATUS> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        recorded_response(self.answer, self.is_replay)
+    }
+}
+
+impl<T: ToSchema, const STATUS: u16> Describe for Change<T, STATUS> {
+    fn describe(description: &mut Description<'_>) {
+        let schema = description.reference::<T>();
+        let revision = schema::number(0, MAX_QUANTITY, "The catalogue revision after this change. Pass it as `Plimsoll-At-Least`.");
+        let meta = ObjectBuilder::new().property("revision", revision).required("revision");
+        let body = envelope(schema, meta.into());
+        match STATUS {
+            // A PUT that creates answers 201, one that replaces 200.
+            0 => {
+                description.success(200, body.clone(), &[etag_header()]);
+                description.success(201, body, &[etag_header()]);
+            }
+            status => description.success(status, body, &[etag_header()]),
+        }
+    }
+}
+
+/// The answer to a `PUT`: 201 when it created, 200 when it replaced.
+pub type Put<T> = Change<T, 0>;
+/// The answer to a `POST` that created.
+pub type Created<T> = Change<T, 201>;
+/// The answer to any other write.
+pub type Changed<T> = Change<T, 200>;
+
+/// The schema of an envelope.
+pub(super) fn envelope(data: RefOr<Schema>, meta: RefOr<Schema>) -> RefOr<Schema> {
+    let object = ObjectBuilder::new().property("data", data).required("data");
+    let object = object.property("error", null()).required("error");
+    object.property("meta", meta).required("meta").into()
+}
+
+/// The schema of null.
+pub(super) fn null() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::Null).into()
+}
+
+fn etag_header() -> (&'static str, utoipa::openapi::Header) {
+    header("ETag", "The version of this resource; pass it as `If-Match` to change only this version.", schema::text("^\"[0-9]+\"$", "A version.", "\"42\""))
+}
+
+/// The envelope of an error.
+pub struct ErrorEnvelope;
+
+impl PartialSchema for ErrorEnvelope {
+    fn schema() -> RefOr<Schema> {
+        let issue = ObjectBuilder::new()
+            .property("path", ObjectBuilder::new().schema_type(Type::String).description(Some("The JSON path or the parameter.")))
+            .required("path")
+            .property("message", ObjectBuilder::new().schema_type(Type::String).description(Some("What is wrong there.")))
+            .required("message");
+        let code = ObjectBuilder::new().schema_type(Type::String).description(Some("What programs should read."));
+        let issues = utoipa::openapi::ArrayBuilder::new().items(issue);
+        let meta = ObjectBuilder::new().property("code", code).required("code").property("issues", issues);
+        let sentence = ObjectBuilder::new().schema_type(Type::String).description(Some("What people should read."));
+        let object = ObjectBuilder::new().property("data", null()).required("data");
+        let object = object.property("error", sentence).required("error").property("meta", meta).required("meta");
+        let example = json!({"data": null, "error": "Not found", "meta": {"code": "not_found"}});
+        object.examples([example]).into()
+    }
+}
+
+impl ToSchema for ErrorEnvelope {}
+
+/// Keeps `Required` in one place: a header or parameter either must be there or may be.
+pub(super) const fn required(is_required: bool) -> Required {
+    if is_required { Required::True } else { Required::False }
+}

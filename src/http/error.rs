@@ -1,0 +1,223 @@
+//! What could not be answered: one error type, and the one match that turns it into a response.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::{Map, Value as Json, json};
+
+use super::envelope::json_response;
+use crate::domain::issue::Issue;
+use crate::domain::refusal::{Refusal, Removed};
+use crate::store::{Object, Recorded, StoreError};
+
+/// Seconds after which a caller may try again when storage cannot be reached.
+const RETRY_SECONDS: u64 = 1;
+
+/// Why a request has no answer.
+#[derive(Clone, Debug)]
+pub enum ApiError {
+    /// 400: the body.
+    InvalidBody(Vec<Issue>),
+    /// 400: the query.
+    InvalidQuery(Vec<Issue>),
+    /// 400: the path, or a header.
+    InvalidParams(Vec<Issue>),
+    /// 401, 403, 410: refused by the same rules, and in the same words, as a product's customer.
+    Refused(Refusal),
+    /// 404: there is none, or it is not the caller's to see. The text names the kind of thing only.
+    NotFound(&'static str),
+    /// 405, with the methods that there are.
+    MethodNotAllowed(String),
+    /// 408: the body took too long.
+    RequestTimeout,
+    /// 409: it exists.
+    Duplicate(String),
+    /// 409: it is in use, or in another state.
+    StateConflict(String),
+    /// 409: the idempotency key was used for something else.
+    IdempotencyKeyReused,
+    /// 409: the first request with this idempotency key is still running.
+    IdempotencyInProgress,
+    /// 412: `If-Match` or `If-None-Match` does not hold.
+    PreconditionFailed,
+    /// 413: the body is too large.
+    PayloadTooLarge(usize),
+    /// 415: the body is not JSON.
+    UnsupportedMediaType,
+    /// 500: the detail is in the log.
+    Internal,
+    /// 503: storage cannot be reached.
+    Unavailable,
+}
+
+impl ApiError {
+    /// The status and `meta.code`.
+    pub const fn kind(&self) -> (u16, &'static str) {
+        match self {
+            Self::InvalidBody(_) => (400, "invalid_body"),
+            Self::InvalidQuery(_) => (400, "invalid_query"),
+            Self::InvalidParams(_) => (400, "invalid_params"),
+            Self::Refused(refusal) => (refusal.status(), refusal.code()),
+            Self::NotFound(_) => (404, "not_found"),
+            Self::MethodNotAllowed(_) => (405, "method_not_allowed"),
+            Self::RequestTimeout => (408, "request_timeout"),
+            Self::Duplicate(_) => (409, "duplicate"),
+            Self::StateConflict(_) => (409, "state_conflict"),
+            Self::IdempotencyKeyReused => (409, "idempotency_key_reused"),
+            Self::IdempotencyInProgress => (409, "idempotency_in_progress"),
+            Self::PreconditionFailed => (412, "precondition_failed"),
+            Self::PayloadTooLarge(_) => (413, "payload_too_large"),
+            Self::UnsupportedMediaType => (415, "unsupported_media_type"),
+            Self::Internal => (500, "internal_error"),
+            Self::Unavailable => (503, "unavailable"),
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            Self::InvalidBody(issues) => with_first("The request body is not valid", issues),
+            Self::InvalidQuery(issues) => with_first("The query is not valid", issues),
+            Self::InvalidParams(issues) => with_first("A parameter is not valid", issues),
+            Self::Refused(refusal) => refusal.sentence(),
+            Self::NotFound(what) => format!("There is no such {what}"),
+            Self::MethodNotAllowed(allowed) => format!("This method is not allowed here. Allowed: {allowed}"),
+            Self::RequestTimeout => "The request body took too long to arrive".to_owned(),
+            Self::Duplicate(sentence) | Self::StateConflict(sentence) => sentence.clone(),
+            Self::IdempotencyKeyReused => "This Idempotency-Key was used for another request".to_owned(),
+            Self::IdempotencyInProgress => "The first request with this Idempotency-Key is still running".to_owned(),
+            Self::PreconditionFailed => "The resource has changed: the precondition does not hold".to_owned(),
+            Self::PayloadTooLarge(max) => format!("The request body is larger than {max} bytes"),
+            Self::UnsupportedMediaType => "The request body must be application/json".to_owned(),
+            Self::Internal => "Something went wrong here. The request id finds it in the log".to_owned(),
+            Self::Unavailable => "Storage cannot be reached at the moment".to_owned(),
+        }
+    }
+
+    /// The body, as a value that batches embed.
+    pub fn body(&self) -> Json {
+        if let Self::Refused(refusal) = self {
+            return serde_json::to_value(refusal.denial().body).unwrap_or_default();
+        }
+        let (_, code) = self.kind();
+        let mut meta = Map::new();
+        meta.insert("code".to_owned(), Json::from(code));
+        if let Self::InvalidBody(issues) | Self::InvalidQuery(issues) | Self::InvalidParams(issues) = self {
+            meta.insert("issues".to_owned(), json!(issues));
+        }
+        json!({"data": null, "error": self.sentence(), "meta": meta})
+    }
+
+    /// The answer to record under an idempotency key; nothing for what another try may well answer otherwise.
+    pub fn to_recorded(&self) -> Option<Recorded> {
+        let (status, _) = self.kind();
+        (status < 500).then(|| Recorded { status, body: self.body().to_string().into_bytes(), etag: None })
+    }
+}
+
+/// A sentence that names what is wrong, also for those who read no further.
+fn with_first(sentence: &str, issues: &[Issue]) -> String {
+    match issues {
+        [Issue { path, message }, ..] if path.is_empty() => format!("{sentence}: it {message}"),
+        [Issue { path, message }, ..] => format!("{sentence}: {path} {message}"),
+        [] => sentence.to_owned(),
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence())
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.kind().0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = json_response(self.status_code(), self.body().to_string().into_bytes());
+        let headers = response.headers_mut();
+        match self {
+            Self::Refused(refusal) => {
+                for (name, value) in refusal.denial().headers.0 {
+                    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                        headers.insert(name, value);
+                    }
+                }
+            }
+            Self::MethodNotAllowed(allowed) => {
+                headers.extend(HeaderValue::try_from(allowed.as_str()).ok().map(|value| (ALLOW, value)));
+            }
+            Self::Unavailable => drop(headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS))),
+            Self::InvalidBody(_)
+            | Self::InvalidQuery(_)
+            | Self::InvalidParams(_)
+            | Self::NotFound(_)
+            | Self::RequestTimeout
+            | Self::Duplicate(_)
+            | Self::StateConflict(_)
+            | Self::IdempotencyKeyReused
+            | Self::IdempotencyInProgress
+            | Self::PreconditionFailed
+            | Self::PayloadTooLarge(_)
+            | Self::UnsupportedMediaType
+            | Self::Internal => {}
+        }
+        response
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What a 404 calls the things that Plimsoll keeps.
+pub(super) const fn name_of(object: Object) -> &'static str {
+    match object {
+        Object::LimitKey => "limit key",
+        Object::Tier => "tier",
+        Object::TierLimit => "limit in this tier",
+        Object::Org => "org",
+        Object::Override => "override",
+        Object::User => "user",
+        Object::Scope => "scope",
+        Object::ApiKey => "API key",
+        Object::RemovedEndpoint => "removed endpoint",
+    }
+}
+
+/// The one conversion at the border to storage. What is ours to mend goes to the log, never to the caller.
+impl From<&StoreError> for ApiError {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::NotFound(object) => Self::NotFound(name_of(*object)),
+            StoreError::Duplicate(sentence) => Self::Duplicate(sentence.clone()),
+            StoreError::Conflict(sentence) => Self::StateConflict(sentence.clone()),
+            StoreError::PreconditionFailed => Self::PreconditionFailed,
+            StoreError::Invalid(issues) => Self::InvalidBody(issues.clone()),
+            StoreError::Gone { replacement } => {
+                Self::Refused(Refusal::Gone { what: Removed::LimitKey, replacement: replacement.clone() })
+            }
+            StoreError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
+            StoreError::IdempotencyInProgress => Self::IdempotencyInProgress,
+            StoreError::Unavailable(detail) => {
+                tracing::warn!(%detail, "storage is unavailable");
+                Self::Unavailable
+            }
+            StoreError::Internal(detail) => {
+                tracing::error!(%detail, "storage failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::from(&error)
+    }
+}

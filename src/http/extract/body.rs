@@ -1,0 +1,118 @@
+//! JSON bodies: bounded in size and time, and strict.
+
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::BytesMut;
+use actix_web::{FromRequest, HttpRequest};
+use deserr::Deserr;
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use serde_json::Value as Json;
+use utoipa::ToSchema;
+
+use super::super::document::{Describe, Description};
+use super::super::error::ApiError;
+use crate::domain::issue::Issue;
+use crate::wire::{self, Issues};
+
+/// The largest body: a catalogue of some thousand values fits several times over.
+pub const MAX_BODY_BYTES: usize = 1_048_576;
+/// What is read and thrown away of a body that is too large, so that its sender can read the answer.
+const MAX_DRAINED_BYTES: usize = 16 * MAX_BODY_BYTES;
+/// The longest that a body may take to arrive.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A JSON body that must be there.
+pub struct Body<T> {
+    /// What it says.
+    pub value: T,
+    /// The bytes that said it.
+    pub bytes: Vec<u8>,
+}
+
+/// A JSON body that may be left out, which means `{}`.
+pub struct OptionalBody<T>(pub Body<T>);
+
+async fn read(payload: &mut Payload) -> Result<Vec<u8>, ApiError> {
+    let mut bytes = BytesMut::new();
+    let mut dropped: usize = 0;
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| {
+            ApiError::InvalidBody(vec![Issue::new("", format!("did not arrive whole: {error}"))])
+        })?;
+        if dropped == 0 && bytes.len().saturating_add(chunk.len()) <= MAX_BODY_BYTES {
+            bytes.extend_from_slice(&chunk);
+        } else {
+            dropped = dropped.saturating_add(chunk.len());
+            if dropped > MAX_DRAINED_BYTES {
+                break;
+            }
+        }
+    }
+    if dropped == 0 { Ok(bytes.into()) } else { Err(ApiError::PayloadTooLarge(MAX_BODY_BYTES)) }
+}
+
+async fn read_in_time(payload: &mut Payload) -> Result<Vec<u8>, ApiError> {
+    tokio::time::timeout(BODY_DEADLINE, read(payload)).await.unwrap_or(Err(ApiError::RequestTimeout))
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = content_type.and_then(|text| text.split(';').next()).map(str::trim);
+    essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
+}
+
+fn parsed<T: Deserr<Issues>>(bytes: &[u8]) -> Result<T, ApiError> {
+    let document: Json = serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::InvalidBody(vec![Issue::new("", format!("is not valid JSON: {error}"))]))?;
+    wire::parse(document).map_err(ApiError::InvalidBody)
+}
+
+impl<T: Deserr<Issues> + 'static> FromRequest for Body<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let mut payload = payload.take();
+        let is_json = is_json(request);
+        Box::pin(async move {
+            let bytes = read_in_time(&mut payload).await?;
+            if !is_json {
+                return Err(ApiError::UnsupportedMediaType);
+            }
+            Ok(Self { value: parsed(&bytes)?, bytes })
+        })
+    }
+}
+
+impl<T: Deserr<Issues> + 'static> FromRequest for OptionalBody<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let mut payload = payload.take();
+        let is_json = is_json(request);
+        Box::pin(async move {
+            let bytes = read_in_time(&mut payload).await?;
+            match bytes.as_slice() {
+                [] => Ok(Self(Body { value: parsed(b"{}")?, bytes })),
+                _ if !is_json => Err(ApiError::UnsupportedMediaType),
+                written => Ok(Self(Body { value: parsed(written)?, bytes })),
+            }
+        })
+    }
+}
+
+impl<T: ToSchema> Describe for Body<T> {
+    fn describe(description: &mut Description<'_>) {
+        description.body::<T>(true);
+    }
+}
+
+impl<T: ToSchema> Describe for OptionalBody<T> {
+    fn describe(description: &mut Description<'_>) {
+        description.body::<T>(false);
+    }
+}

@@ -1,0 +1,74 @@
+//! The catalogue to answer from, as fresh as the caller demands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
+
+use super::super::document::{Describe, Description};
+use super::super::error::ApiError;
+use super::super::service::Service;
+use crate::domain::bound::MAX_QUANTITY;
+use crate::domain::issue::Issue;
+use crate::snapshot::Catalogue;
+use crate::wire::schema;
+
+/// How long a question waits for the revision that it demands.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The catalogue as it is, at least at the revision that `Plimsoll-At-Least` demands.
+pub struct Fresh {
+    /// The compiled catalogue.
+    pub catalogue: Arc<Catalogue>,
+    /// The revision up to which the answer knows every change.
+    pub revision: u64,
+}
+
+impl Fresh {
+    fn now(service: &Service) -> Self {
+        // The revision first: what is read after it can only be newer.
+        let revision = service.directory.revision();
+        Self { catalogue: service.directory.catalogue(), revision }
+    }
+
+    async fn at_least(service: web::Data<Service>, revision: u64) -> Result<Self, ApiError> {
+        let caught_up = tokio::time::timeout(PATIENCE, service.directory.reaches(revision)).await;
+        caught_up.map_err(|_| ApiError::Unavailable)?;
+        Ok(Self::now(&service))
+    }
+}
+
+fn demanded(request: &HttpRequest) -> Result<u64, ApiError> {
+    let Some(value) = request.headers().get("Plimsoll-At-Least") else { return Ok(0) };
+    let number = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit())).and_then(|text| text.parse().ok());
+    let issue = || Issue::new("Plimsoll-At-Least", "must be a revision: a whole number from 0 to 9007199254740991");
+    number.filter(|number| *number <= MAX_QUANTITY).ok_or_else(|| ApiError::InvalidParams(vec![issue()]))
+}
+
+impl FromRequest for Fresh {
+    type Error = ApiError;
+    type Future = Either<Ready<Result<Self, ApiError>>, LocalBoxFuture<'static, Result<Self, ApiError>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let Some(service) = request.app_data::<web::Data<Service>>() else {
+            return Either::Left(ready(Err(ApiError::Internal)));
+        };
+        match demanded(request) {
+            Err(error) => Either::Left(ready(Err(error))),
+            Ok(revision) if revision <= service.directory.revision() => Either::Left(ready(Ok(Self::now(service)))),
+            Ok(revision) => Either::Right(Box::pin(Self::at_least(service.clone(), revision))),
+        }
+    }
+}
+
+impl Describe for Fresh {
+    fn describe(description: &mut Description<'_>) {
+        description.error("unavailable");
+        description.error("invalid_params");
+        let schema = schema::number(0, MAX_QUANTITY, "A catalogue revision.");
+        let text = "Answer only from a catalogue that has this revision or a later one: the `meta.revision` of an admin write.";
+        description.header_parameter("Plimsoll-At-Least", text, schema);
+    }
+}

@@ -1,0 +1,42 @@
+//! `Idempotency-Key`: the same request twice has one effect.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use utoipa::openapi::ObjectBuilder;
+use utoipa::openapi::schema::Type;
+
+use super::super::document::{Describe, Description};
+use super::super::error::ApiError;
+use crate::domain::issue::Issue;
+
+/// The longest key.
+const MAX_KEY: usize = 255;
+
+/// The key, if the caller sent one.
+pub struct IdempotencyKey(pub Option<String>);
+
+impl FromRequest for IdempotencyKey {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let Some(value) = request.headers().get("Idempotency-Key") else { return ready(Ok(Self(None))) };
+        let is_valid = (1..=MAX_KEY).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic);
+        let text = value.to_str().ok().filter(|_| is_valid);
+        let issue = || Issue::new("Idempotency-Key", "must be 1 to 255 visible ASCII characters");
+        ready(text.map(|text| Self(Some(text.to_owned()))).ok_or_else(|| ApiError::InvalidParams(vec![issue()])))
+    }
+}
+
+impl Describe for IdempotencyKey {
+    fn describe(description: &mut Description<'_>) {
+        description.error("idempotency_key_reused");
+        description.error("idempotency_in_progress");
+        description.error("invalid_params");
+        let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[!-~]{1,255}$"));
+        let text = "The same key, route and body replays the first answer, with `Idempotent-Replayed: true`, for 24 hours.";
+        description.header_parameter("Idempotency-Key", text, schema);
+    }
+}

@@ -1,0 +1,17 @@
+//! What handlers take from a request, each checked and documented by its type.
+
+mod body;
+mod conditional;
+mod fresh;
+mod idempotency;
+mod path;
+mod permit;
+mod query;
+
+pub use body::{Body, MAX_BODY_BYTES, OptionalBody};
+pub use conditional::Preconditions;
+pub use fresh::Fresh;
+pub use idempotency::IdempotencyKey;
+pub use path::Path;
+pub use permit::{Admin, Permission, Permit, Public, Read};
+pub use query::{Cursor, Flag, PageLimit, Paging, Query, flag, page_of};

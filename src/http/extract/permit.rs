@@ -1,0 +1,92 @@
+//! Permission, as the first parameter of every handler. A handler without one does not compile.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+
+use super::super::caller::{Caller, Identity};
+use super::super::document::{Describe, Description};
+use super::super::error::ApiError;
+use crate::domain::refusal::{Presented, Refusal};
+
+/// Marks what may stand first in a handler's parameters.
+pub trait Permission {}
+
+/// A scope that a permit proves.
+pub trait Scope: 'static {
+    /// Its name.
+    const NAME: &'static str;
+}
+
+/// The scope `read`.
+pub struct Read;
+/// The scope `admin`.
+pub struct Admin;
+
+impl Scope for Read {
+    const NAME: &'static str = "read";
+}
+
+impl Scope for Admin {
+    const NAME: &'static str = "admin";
+}
+
+/// Proof that the caller is known, not banned, and holds the scope.
+/// It is made before the body is looked at, from what the edge found out about the caller.
+pub struct Permit<S> {
+    /// Who calls.
+    pub caller: Caller,
+    scope: PhantomData<S>,
+}
+
+impl<S: Scope> Permit<S> {
+    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let extensions = request.extensions();
+        let caller = match extensions.get::<Identity>() {
+            Some(Identity::Known(caller)) => caller.clone(),
+            Some(Identity::Refused(error)) => return Err(error.clone()),
+            None => return Err(Refusal::InvalidApiKey(Presented::Nothing).into()),
+        };
+        caller.scopes().require(S::NAME)?;
+        Ok(Self { caller, scope: PhantomData })
+    }
+}
+
+impl<S> Permission for Permit<S> {}
+
+impl<S: Scope> FromRequest for Permit<S> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request))
+    }
+}
+
+impl<S: Scope> Describe for Permit<S> {
+    fn describe(description: &mut Description<'_>) {
+        description.secured(S::NAME);
+    }
+}
+
+/// Open to everybody, said on purpose.
+pub struct Public;
+
+impl Permission for Public {}
+
+impl FromRequest for Public {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(_: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self))
+    }
+}
+
+impl Describe for Public {
+    fn describe(description: &mut Description<'_>) {
+        description.open();
+    }
+}

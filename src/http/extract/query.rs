@@ -1,0 +1,196 @@
+//! Query parameters: strict, and every issue named.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, Value, ValuePointerRef, take_cf_content};
+use serde_json::{Map, Value as Json};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::schema::{Schema, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+
+use super::super::document::{Describe, Description};
+use super::super::error::ApiError;
+use crate::domain::issue::Issue;
+use crate::store::PageRequest;
+use crate::wire::{self, Issues, schema};
+
+/// How many items a page has when the caller does not say.
+const DEFAULT_PAGE: u64 = 50;
+/// The most that a page has, so that one request stays small.
+const MAX_PAGE: u64 = 100;
+/// The longest cursor: the hexadecimal digits of the longest key.
+const MAX_CURSOR: usize = 512;
+
+/// The parameters in the query.
+pub struct Query<T>(pub T);
+
+fn document_of(query: &str) -> Result<Json, Vec<Issue>> {
+    let pairs: Vec<(String, String)> =
+        serde_urlencoded::from_str(query).map_err(|error| vec![Issue::new("", format!("is not a query string: {error}"))])?;
+    let mut document = Map::new();
+    let mut issues = Vec::new();
+    for (name, value) in pairs {
+        if document.contains_key(&name) {
+            issues.push(Issue::new(name, "is given more than once"));
+        } else {
+            document.insert(name, Json::String(value));
+        }
+    }
+    if issues.is_empty() { Ok(Json::Object(document)) } else { Err(issues) }
+}
+
+impl<T: Deserr<Issues> + 'static> FromRequest for Query<T> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let parsed = document_of(request.query_string()).and_then(wire::parse);
+        ready(parsed.map(Self).map_err(ApiError::InvalidQuery))
+    }
+}
+
+impl<T: IntoParams> Describe for Query<T> {
+    fn describe(description: &mut Description<'_>) {
+        description.error("invalid_query");
+        for parameter in T::into_params(|| Some(ParameterIn::Query)) {
+            description.parameter(parameter.into());
+        }
+    }
+}
+
+/// Text in a query, parsed.
+trait FromText: Sized {
+    fn from_text(text: &str) -> Result<Self, String>;
+}
+
+macro_rules! read_from_query {
+    ($($scalar:ty),*) => {$(
+        impl<E: DeserializeError> Deserr<E> for $scalar {
+            fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_>) -> Result<Self, E> {
+                let parsed = match value {
+                    Value::String(text) => Self::from_text(&text),
+                    _ => Err("must be text".to_owned()),
+                };
+                parsed.map_err(|msg| take_cf_content(E::error::<std::convert::Infallible>(None, ErrorKind::Unexpected { msg }, location)))
+            }
+        }
+    )*};
+}
+
+read_from_query!(PageLimit, Flag, Cursor);
+
+/// How many items a page has.
+#[derive(Clone, Copy, Debug)]
+pub struct PageLimit(u64);
+
+impl FromText for PageLimit {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|number| (1..=MAX_PAGE).contains(number) && text.bytes().all(|b| b.is_ascii_digit()));
+        number.map(Self).ok_or_else(|| format!("must be a whole number from 1 to {MAX_PAGE}"))
+    }
+}
+
+impl PartialSchema for PageLimit {
+    fn schema() -> RefOr<Schema> {
+        schema::number(1, MAX_PAGE, "How many items a page has; 50 when left out.").into()
+    }
+}
+
+impl ToSchema for PageLimit {}
+
+/// `true` or `false`.
+#[derive(Clone, Copy, Debug)]
+pub struct Flag(bool);
+
+impl FromText for Flag {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "true" => Ok(Self(true)),
+            "false" => Ok(Self(false)),
+            _ => Err("must be true or false".to_owned()),
+        }
+    }
+}
+
+impl PartialSchema for Flag {
+    fn schema() -> RefOr<Schema> {
+        utoipa::openapi::ObjectBuilder::new().schema_type(Type::Boolean).into()
+    }
+}
+
+impl ToSchema for Flag {}
+
+/// What a flag says; `false` when it is left out.
+pub fn flag(flag: Option<Flag>) -> bool {
+    flag.is_some_and(|Flag(is_set)| is_set)
+}
+
+impl Flag {
+    /// What it says.
+    pub const fn get(self) -> bool {
+        self.0
+    }
+}
+
+/// Where the page before ended. Opaque to callers.
+#[derive(Clone, Debug)]
+pub struct Cursor(String);
+
+impl Cursor {
+    /// The cursor that stands for this key.
+    pub fn of(key: &str) -> String {
+        key.bytes().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl FromText for Cursor {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let invalid = || "must be the nextCursor of an earlier page".to_owned();
+        let pairs = text.as_bytes().chunks(2);
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16).ok();
+        if text.is_empty() || text.len() > MAX_CURSOR || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(invalid());
+        }
+        let bytes: Option<Vec<u8>> = pairs.map(byte).collect();
+        let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(invalid)?;
+        if key.chars().any(char::is_control) { Err(invalid()) } else { Ok(Self(key)) }
+    }
+}
+
+impl PartialSchema for Cursor {
+    fn schema() -> RefOr<Schema> {
+        let text = utoipa::openapi::ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
+        text.max_length(Some(MAX_CURSOR)).description(Some("`meta.nextCursor` of the page before.")).into()
+    }
+}
+
+impl ToSchema for Cursor {}
+
+/// The page that a list's parameters ask for.
+pub fn page_of(limit: Option<PageLimit>, cursor: Option<Cursor>) -> PageRequest {
+    PageRequest { limit: limit.map_or(DEFAULT_PAGE, |PageLimit(limit)| limit), after: cursor.map(|Cursor(key)| key) }
+}
+
+/// The parameters of a list without filters.
+#[derive(Debug, Deserr, IntoParams)]
+#[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+#[into_params(rename_all = "camelCase")]
+pub struct Paging {
+    /// How many items a page has; 50 when left out.
+    #[deserr(default)]
+    #[param(inline)]
+    limit: Option<PageLimit>,
+    /// `meta.nextCursor` of the page before.
+    #[deserr(default)]
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+impl From<Paging> for PageRequest {
+    fn from(paging: Paging) -> Self {
+        page_of(paging.limit, paging.cursor)
+    }
+}

@@ -1,0 +1,68 @@
+//! From a written question to a judged one: finds the facts, and lets the domain decide.
+
+use std::sync::Arc;
+
+use super::caller::Caller;
+use super::error::ApiError;
+use super::extract::Fresh;
+use super::service::Service;
+use crate::domain::ask::{Question, WrittenQuestion};
+use crate::domain::decision::{Decision, Facts, decide};
+use crate::domain::effective::Source;
+use crate::domain::limit_key::{Archived, LimitKey};
+use crate::domain::names::{LimitKeyName, OrgId};
+use crate::domain::refusal::{Refusal, Removed};
+use crate::domain::time::UtcMillis;
+use crate::store::OrgFacts;
+
+/// A question that was judged, and by what.
+pub struct Judged<'a> {
+    /// What was asked about.
+    pub limit_key: &'a LimitKey,
+    /// The question, as the limit key's kind takes it.
+    pub question: Question,
+    /// What is known of the org.
+    pub org: Arc<OrgFacts>,
+    /// The answer.
+    pub decision: Decision,
+    /// Where the value came from.
+    pub source: Source,
+}
+
+/// What is known of an org that the caller may see: one that does not exist and one that is another's are the same 404.
+pub async fn visible_org(service: &Service, fresh: &Fresh, caller: &Caller, org: &OrgId) -> Result<Arc<OrgFacts>, ApiError> {
+    caller.may_see(org)?;
+    let facts = service.org(org).await?;
+    facts.filter(|facts| fresh.catalogue.has_tier(&facts.tier)).ok_or(ApiError::NotFound("org"))
+}
+
+/// The limit key of this name, unless it is archived.
+fn asked_about<'a>(fresh: &'a Fresh, name: &LimitKeyName) -> Result<&'a LimitKey, ApiError> {
+    let limit_key = fresh.catalogue.limit_key(name).ok_or(ApiError::NotFound("limit key"))?;
+    match &limit_key.archived {
+        None => Ok(limit_key),
+        Some(Archived { replacement, .. }) => {
+            let replacement = replacement.as_ref().map(ToString::to_string);
+            Err(Refusal::Gone { what: Removed::LimitKey, replacement }.into())
+        }
+    }
+}
+
+/// Judges one question at `now`.
+pub async fn judge<'a>(
+    service: &Service,
+    fresh: &'a Fresh,
+    caller: &Caller,
+    (org, limit_key): (&OrgId, &LimitKeyName),
+    written: WrittenQuestion,
+    now: UtcMillis,
+) -> Result<Judged<'a>, ApiError> {
+    let org = visible_org(service, fresh, caller, org).await?;
+    let limit_key = asked_about(fresh, limit_key)?;
+    let question = written.about(limit_key).map_err(ApiError::InvalidBody)?;
+    let effective = fresh.catalogue.effective(&org, limit_key, now);
+    let facts = Facts { org_banned: org.banned, ..Facts::default() };
+    let decision = decide(limit_key, effective, &question, &facts, now);
+    service.metrics.decided(limit_key.kind(), decision.refusal.as_ref().map_or("allowed", Refusal::code));
+    Ok(Judged { limit_key, question, org, decision, source: effective.source })
+}

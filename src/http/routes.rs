@@ -1,0 +1,119 @@
+//! The route table: every operation, in the order in which an admin works.
+
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::error::ApiError;
+use super::router::Table;
+use super::{
+    api_keys, audit, catalog, check, docs, entitlements, health, limit_keys, orgs, overrides, removed_endpoints, scopes, tier_limits,
+    tiers, users,
+};
+
+/// The groups of operations, in order, with what they are for.
+pub const TAGS: [(&str, &str); 11] = [
+    (LIMIT_KEYS, "1. What is limited: named things, each of one kind."),
+    (TIERS, "2. Plan levels, and their value for each limit key."),
+    (RETENTION, "3. How far back each tier may look: the retention keys as a table of tiers and days."),
+    (CATALOG, "Limit keys, tiers and values as one document, to keep with the code."),
+    (ORGS, "4. Customers: their tier, their overrides, their bans."),
+    (USERS, "Bans of single users."),
+    (API_KEYS, "5. Who may call Plimsoll, and with which scopes."),
+    (REMOVED, "Endpoints that the product no longer has."),
+    (ASKING, "6. What services call: may this org do this?"),
+    (AUDIT, "Who changed what, when, before and after."),
+    (OPERATIONS, "Alive, ready, metrics."),
+];
+
+/// Limit keys.
+pub const LIMIT_KEYS: &str = "Limit keys";
+/// Tiers and their values.
+pub const TIERS: &str = "Tiers";
+/// The retention table.
+pub const RETENTION: &str = "Retention windows";
+/// The whole plan.
+pub const CATALOG: &str = "Catalogue";
+/// Orgs, overrides, bans.
+pub const ORGS: &str = "Orgs";
+/// Users.
+pub const USERS: &str = "Users";
+/// Scopes and API keys.
+pub const API_KEYS: &str = "API keys";
+/// Removed endpoints.
+pub const REMOVED: &str = "Removed endpoints";
+/// Questions.
+pub const ASKING: &str = "Asking";
+/// The audit log.
+pub const AUDIT: &str = "Audit";
+/// For operators.
+pub const OPERATIONS: &str = "Operations";
+
+/// Every documented operation.
+#[rustfmt::skip]
+pub fn table() -> Table {
+    const GET: Method = Method::GET;
+    const PUT: Method = Method::PUT;
+    const POST: Method = Method::POST;
+    const PATCH: Method = Method::PATCH;
+    const DELETE: Method = Method::DELETE;
+    Table::default()
+        .on(GET,    "/v1/admin/limit-keys",                         &limit_keys::LIST,           limit_keys::list)
+        .on(GET,    "/v1/admin/limit-keys/{limitKey}",              &limit_keys::GET,            limit_keys::get)
+        .on(PUT,    "/v1/admin/limit-keys/{limitKey}",              &limit_keys::PUT,            limit_keys::put)
+        .on(DELETE, "/v1/admin/limit-keys/{limitKey}",              &limit_keys::DELETE,         limit_keys::delete)
+        .on(POST,   "/v1/admin/limit-keys/{limitKey}/archive",      &limit_keys::ARCHIVE,        limit_keys::archive)
+        .on(GET,    "/v1/admin/tiers",                              &tiers::LIST,                tiers::list)
+        .on(GET,    "/v1/admin/tiers/{tier}",                       &tiers::GET,                 tiers::get)
+        .on(PUT,    "/v1/admin/tiers/{tier}",                       &tiers::PUT,                 tiers::put)
+        .on(DELETE, "/v1/admin/tiers/{tier}",                       &tiers::DELETE,              tiers::delete)
+        .on(GET,    "/v1/admin/tiers/{tier}/limits",                &tier_limits::LIST,          tier_limits::list)
+        .on(PUT,    "/v1/admin/tiers/{tier}/limits/{limitKey}",     &tier_limits::PUT,           tier_limits::put)
+        .on(DELETE, "/v1/admin/tiers/{tier}/limits/{limitKey}",     &tier_limits::DELETE,        tier_limits::delete)
+        .on(GET,    "/v1/admin/retention-windows",                  &tier_limits::LIST_WINDOWS,  tier_limits::list_windows)
+        .on(PUT,    "/v1/admin/retention-windows/{limitKey}/{tier}", &tier_limits::PUT_WINDOW,   tier_limits::put_window)
+        .on(GET,    "/v1/admin/catalog",                            &catalog::GET,               catalog::get)
+        .on(PUT,    "/v1/admin/catalog",                            &catalog::PUT,               catalog::put)
+        .on(GET,    "/v1/admin/orgs",                               &orgs::LIST,                 orgs::list)
+        .on(GET,    "/v1/admin/orgs/{org}",                         &orgs::GET,                  orgs::get)
+        .on(PUT,    "/v1/admin/orgs/{org}",                         &orgs::PUT,                  orgs::put)
+        .on(DELETE, "/v1/admin/orgs/{org}",                         &orgs::DELETE,               orgs::delete)
+        .on(POST,   "/v1/admin/orgs/{org}/ban",                     &orgs::BAN,                  orgs::ban)
+        .on(POST,   "/v1/admin/orgs/{org}/unban",                   &orgs::UNBAN,                orgs::unban)
+        .on(GET,    "/v1/admin/orgs/{org}/overrides",               &overrides::LIST,            overrides::list)
+        .on(POST,   "/v1/admin/orgs/{org}/overrides",               &overrides::CREATE,          overrides::create)
+        .on(GET,    "/v1/admin/orgs/{org}/overrides/{id}",          &overrides::GET,             overrides::get)
+        .on(DELETE, "/v1/admin/orgs/{org}/overrides/{id}",          &overrides::DELETE,          overrides::delete)
+        .on(GET,    "/v1/admin/users/{user}",                       &users::GET,                 users::get)
+        .on(POST,   "/v1/admin/users/{user}/ban",                   &users::BAN,                 users::ban)
+        .on(POST,   "/v1/admin/users/{user}/unban",                 &users::UNBAN,               users::unban)
+        .on(GET,    "/v1/admin/scopes",                             &scopes::LIST,               scopes::list)
+        .on(PUT,    "/v1/admin/scopes/{scope}",                     &scopes::PUT,                scopes::put)
+        .on(DELETE, "/v1/admin/scopes/{scope}",                     &scopes::DELETE,             scopes::delete)
+        .on(GET,    "/v1/admin/api-keys",                           &api_keys::LIST,             api_keys::list)
+        .on(POST,   "/v1/admin/api-keys",                           &api_keys::CREATE,           api_keys::create)
+        .on(GET,    "/v1/admin/api-keys/{id}",                      &api_keys::GET,              api_keys::get)
+        .on(PATCH,  "/v1/admin/api-keys/{id}",                      &api_keys::PATCH,            api_keys::patch)
+        .on(DELETE, "/v1/admin/api-keys/{id}",                      &api_keys::DELETE,           api_keys::delete)
+        .on(POST,   "/v1/admin/api-keys/{id}/rotate",               &api_keys::ROTATE,           api_keys::rotate)
+        .on(GET,    "/v1/admin/removed-endpoints",                  &removed_endpoints::LIST,    removed_endpoints::list)
+        .on(POST,   "/v1/admin/removed-endpoints",                  &removed_endpoints::CREATE,  removed_endpoints::create)
+        .on(DELETE, "/v1/admin/removed-endpoints/{id}",             &removed_endpoints::DELETE,  removed_endpoints::delete)
+        .on(POST,   "/v1/check",                                    &check::CHECK,               check::check)
+        .on(POST,   "/v1/check/batch",                              &check::BATCH,               check::batch)
+        .on(GET,    "/v1/orgs/{org}/entitlements",                  &entitlements::GET,          entitlements::get)
+        .on(GET,    "/v1/admin/audit",                              &audit::LIST,                audit::list)
+        .on(GET,    "/livez",                                       &health::LIVEZ,              health::livez)
+        .on(GET,    "/readyz",                                      &health::READYZ,             health::readyz)
+        .on(GET,    "/metrics",                                     &health::METRICS,            health::metrics)
+}
+
+/// Serves everything: the operations, their document and its page, and the answers to all other requests.
+pub fn mount(config: &mut web::ServiceConfig, table: &Table) {
+    table.mount(config);
+    let only_get = || web::route().to(|_: HttpRequest| async { Err::<HttpResponse, _>(ApiError::MethodNotAllowed("GET".to_owned())) });
+    let get = |path: &str| web::resource(path.to_owned()).default_service(only_get());
+    config.service(get("/openapi.json").route(web::get().to(docs::openapi)));
+    config.service(get("/docs").route(web::get().to(docs::redirect)));
+    config.service(get("/docs/{file:.*}").route(web::get().to(docs::page)));
+    config.default_service(web::route().to(|_: HttpRequest| async { Err::<HttpResponse, _>(ApiError::NotFound("route")) }));
+}

@@ -1,0 +1,142 @@
+//! Admin writes: the conditions they carry, and the answer with the new revision.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::document::{Describe, Description};
+use super::edge::RequestId;
+use super::envelope::{Change, change_answer};
+use super::error::ApiError;
+use super::extract::{Admin, IdempotencyKey, Permit, Preconditions};
+use super::service::Service;
+use crate::clock;
+use crate::store::{Command, Expected, IdempotentCall, Replayable, StoreError, WriteContext, Written};
+
+/// A write that is repeated safely by its nature: PUT, PATCH, DELETE. Takes `If-Match`.
+pub struct Idempotent;
+/// A POST, which is repeated safely under an `Idempotency-Key`.
+pub struct Once;
+
+/// What a write needs of its request. The permission is asked for separately, and first.
+pub struct Writer<Form> {
+    request: HttpRequest,
+    service: web::Data<Service>,
+    expected: Expected,
+    idempotency_key: Option<String>,
+    form: PhantomData<Form>,
+}
+
+/// What a command made, as it is answered.
+pub struct View<T> {
+    /// 200 or 201.
+    pub status: u16,
+    /// The resource.
+    pub data: T,
+    /// The revision of its last change, for the `ETag`; nothing when it is gone.
+    pub revision: Option<u64>,
+}
+
+impl<Form> Writer<Form> {
+    fn of(request: &HttpRequest, expected: Expected, idempotency_key: Option<String>) -> Result<Self, ApiError> {
+        let service = request.app_data::<web::Data<Service>>().cloned().ok_or(ApiError::Internal)?;
+        Ok(Self { request: request.clone(), service, expected, idempotency_key, form: PhantomData })
+    }
+
+    /// The service that the write goes to.
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// Runs the command, and answers when every question asked from now on sees its effect.
+    pub async fn run<C, T, const STATUS: u16>(
+        self,
+        permit: &Permit<Admin>,
+        body: &[u8],
+        command: C,
+        view: impl FnOnce(&C::Output) -> View<T> + Send + 'static,
+    ) -> Result<Change<T, STATUS>, ApiError>
+    where
+        C: Command,
+        C::Output: Sync,
+        T: Serialize,
+    {
+        let context = WriteContext {
+            actor: permit.caller.actor(),
+            now: clock::now(),
+            request_id: self.request.extensions().get::<RequestId>().map(|id| id.as_str().to_owned()),
+            expected: self.expected.clone(),
+        };
+        let answer = |written: &Written<C::Output>, view: View<T>| {
+            change_answer(view.status, &view.data, written.revision, view.revision)
+        };
+        let Some(key) = &self.idempotency_key else {
+            let written = self.service.store.run(context, command).await?;
+            self.service.directory.reaches(written.revision).await;
+            return Ok(Change::recorded(answer(&written, view(&written.output)), false));
+        };
+        let call = self.call(permit, key, body);
+        let render = move |outcome: Result<&Written<C::Output>, &StoreError>| match outcome {
+            Ok(written) => Some(answer(written, view(&written.output))),
+            Err(error) => ApiError::from(error).to_recorded(),
+        };
+        let replayable = self.service.store.run_once(context, call, command, render).await?;
+        self.service.directory.reaches(self.service.store.committed_revision()).await;
+        Ok(match replayable {
+            Replayable::Done(recorded) => Change::recorded(recorded, false),
+            Replayable::Replayed(recorded) => Change::recorded(recorded, true),
+        })
+    }
+
+    fn call(&self, permit: &Permit<Admin>, key: &str, body: &[u8]) -> IdempotentCall {
+        let path = self.request.uri().path_and_query().map_or("", |target| target.as_str());
+        let mut fingerprint = Sha256::new();
+        for part in [self.request.method().as_str().as_bytes(), path.as_bytes(), body] {
+            fingerprint.update(part);
+            fingerprint.update(b"\0");
+        }
+        IdempotentCall {
+            caller: permit.caller.idempotency_scope(),
+            key_hash: Sha256::digest(key.as_bytes()).into(),
+            fingerprint: fingerprint.finalize().into(),
+            seal: permit.caller.seal(self.request.headers(), key),
+        }
+    }
+}
+
+impl FromRequest for Writer<Idempotent> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let expected = Preconditions::from_request(request, payload).into_inner();
+        ready(expected.and_then(|Preconditions(expected)| Self::of(request, expected, None)))
+    }
+}
+
+impl Describe for Writer<Idempotent> {
+    fn describe(description: &mut Description<'_>) {
+        Preconditions::describe(description);
+    }
+}
+
+impl FromRequest for Writer<Once> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let key = IdempotencyKey::from_request(request, payload).into_inner();
+        ready(key.and_then(|IdempotencyKey(key)| Self::of(request, Expected::default(), key)))
+    }
+}
+
+impl Describe for Writer<Once> {
+    fn describe(description: &mut Description<'_>) {
+        IdempotencyKey::describe(description);
+    }
+}
+

@@ -1,0 +1,156 @@
+//! The catalogue, orgs and API keys in memory.
+
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use moka::future::Cache;
+use tokio::sync::watch;
+
+use super::catalogue::Catalogue;
+use super::fences::{Fences, Group, Subject};
+use crate::domain::api_key::ApiKey;
+use crate::domain::names::OrgId;
+use crate::domain::time::UtcMillis;
+use crate::store::{OrgFacts, Store, StoreError};
+
+/// How often a record is read again when it changes while it is being read, before it is answered uncached.
+const LOAD_ATTEMPTS: usize = 3;
+
+/// How many records are kept in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheSizes {
+    /// Orgs, also those known not to exist.
+    pub orgs: u64,
+    /// API keys, also those known not to exist.
+    pub api_keys: u64,
+}
+
+/// A record as it was read, with the revision that it was read at and the groups that it depends on.
+struct Entry<T> {
+    record: Option<Arc<T>>,
+    read_at: u64,
+    groups: [Option<Group>; 3],
+}
+
+/// What questions are answered from. Cheap to clone.
+#[derive(Clone)]
+pub struct Directory {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) store: Store,
+    pub(super) catalogue: ArcSwap<Catalogue>,
+    pub(super) fences: Fences,
+    revision: AtomicU64,
+    revisions: watch::Sender<u64>,
+    orgs: Cache<OrgId, Arc<Entry<OrgFacts>>>,
+    api_keys: Cache<[u8; 32], Arc<Entry<ApiKey>>>,
+}
+
+impl Directory {
+    /// Reads the catalogue, and follows what changes from here on.
+    pub async fn open(store: Store, sizes: CacheSizes) -> Result<Self, StoreError> {
+        let (plan, revision) = store.plan().await?;
+        let inner = Inner {
+            store,
+            catalogue: ArcSwap::from_pointee(Catalogue::of(plan)),
+            fences: Fences::new(),
+            revision: AtomicU64::new(revision),
+            revisions: watch::Sender::new(revision),
+            orgs: Cache::new(sizes.orgs),
+            api_keys: Cache::new(sizes.api_keys),
+        };
+        let directory = Self { inner: Arc::new(inner) };
+        super::follow::start(&directory);
+        Ok(directory)
+    }
+
+    /// The catalogue as it is now.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.inner.catalogue.load_full()
+    }
+
+    /// The revision up to which every change is known here.
+    pub fn revision(&self) -> u64 {
+        self.inner.revision.load(Ordering::Acquire)
+    }
+
+    /// Waits until every change up to `revision` is known here.
+    pub async fn reaches(&self, revision: u64) {
+        let mut revisions = self.inner.revisions.subscribe();
+        // The sender lives as long as this directory, so waiting ends only when the revision is there.
+        drop(revisions.wait_for(|known| *known >= revision).await);
+    }
+
+    /// What is known of an org.
+    pub async fn org(&self, org: &OrgId) -> Result<Option<Arc<OrgFacts>>, StoreError> {
+        let load = || async {
+            let facts = self.inner.store.org_facts(org).await?;
+            Ok((facts, [Some(Group::of(Subject::Org(org.as_str()))), None, None]))
+        };
+        self.cached(&self.inner.orgs, org, load).await
+    }
+
+    /// The API key whose secret has this hash.
+    pub async fn api_key(&self, hash: [u8; 32], now: UtcMillis) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        let load = || async {
+            let key = self.inner.store.api_key_by_hash(&hash, now).await?;
+            let groups = key.as_ref().map_or([Some(Group::of(Subject::AnyApiKey)), None, None], groups_of);
+            Ok((key, groups))
+        };
+        self.cached(&self.inner.api_keys, &hash, load).await
+    }
+
+    async fn cached<K, T, F>(&self, cache: &Cache<K, Arc<Entry<T>>>, key: &K, load: F) -> Result<Option<Arc<T>>, StoreError>
+    where
+        K: Clone + Eq + Hash + Send + Sync + 'static,
+        T: Send + Sync + 'static,
+        F: AsyncFn() -> Result<(Option<T>, [Option<Group>; 3]), StoreError>,
+    {
+        if let Some(entry) = cache.get(key).await {
+            if self.holds(&entry) {
+                return Ok(entry.record.clone());
+            }
+            cache.invalidate(key).await;
+        }
+        for _ in 0..LOAD_ATTEMPTS {
+            let entry = cache.try_get_with_by_ref(key, self.read(&load)).await.map_err(|error| StoreError::clone(&error))?;
+            if self.holds(&entry) {
+                return Ok(entry.record.clone());
+            }
+            cache.invalidate(key).await;
+        }
+        Ok(self.read(&load).await?.record.clone())
+    }
+
+    /// The revision is taken before the record is read, so the record is at least as new as it says.
+    async fn read<T, F>(&self, load: &F) -> Result<Arc<Entry<T>>, StoreError>
+    where
+        F: AsyncFn() -> Result<(Option<T>, [Option<Group>; 3]), StoreError>,
+    {
+        let read_at = self.revision();
+        let (record, groups) = load().await?;
+        Ok(Arc::new(Entry { record: record.map(Arc::new), read_at, groups }))
+    }
+
+    fn holds<T>(&self, entry: &Entry<T>) -> bool {
+        entry.groups.iter().flatten().all(|group| self.inner.fences.allow(*group, entry.read_at))
+    }
+
+    /// Says that every change up to `revision` is known here.
+    pub(super) fn advance(&self, revision: u64) {
+        self.inner.revision.store(revision, Ordering::Release);
+        self.inner.revisions.send_replace(revision);
+    }
+}
+
+fn groups_of(key: &ApiKey) -> [Option<Group>; 3] {
+    [
+        Some(Group::of(Subject::ApiKey(key.id.as_str()))),
+        key.org.as_ref().map(|org| Group::of(Subject::Org(org.as_str()))),
+        key.user.as_ref().map(|user| Group::of(Subject::User(user.as_str()))),
+    ]
+}

@@ -1,0 +1,79 @@
+//! Follows the change log: raises fences, compiles the next catalogue, and says how far it has come.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::catalogue::Catalogue;
+use super::directory::{Directory, Inner};
+use super::fences::Subject;
+use crate::store::{ChangeRef, Object, StoreError};
+
+/// How many changes are read at once.
+const BATCH: u64 = 1_000;
+/// How long to wait before the change log is read again after it could not be.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Starts following, until the directory is dropped.
+pub(super) fn start(directory: &Directory) {
+    let commits = directory.inner.store.committed();
+    tokio::spawn(follow(Arc::downgrade(&directory.inner), commits));
+}
+
+async fn follow(directory: Weak<Inner>, mut commits: watch::Receiver<u64>) {
+    while commits.changed().await.is_ok() {
+        let target = *commits.borrow_and_update();
+        loop {
+            let Some(inner) = directory.upgrade() else { return };
+            let directory = Directory { inner };
+            if directory.revision() >= target {
+                break;
+            }
+            if let Err(error) = catch_up(&directory).await {
+                tracing::warn!(%error, "the change log could not be read");
+                drop(directory);
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+async fn catch_up(directory: &Directory) -> Result<(), StoreError> {
+    let changes = directory.inner.store.changes_since(directory.revision(), BATCH).await?;
+    let Some(last) = changes.last().map(|change| change.revision) else { return Ok(()) };
+    if changes.iter().any(is_of_catalogue) {
+        let (plan, _) = directory.inner.store.plan().await?;
+        directory.inner.catalogue.store(Arc::new(Catalogue::of(plan)));
+    }
+    for change in &changes {
+        raise(directory, change);
+    }
+    directory.advance(last);
+    Ok(())
+}
+
+fn is_of_catalogue(change: &ChangeRef) -> bool {
+    match change.object {
+        Object::LimitKey | Object::Tier | Object::TierLimit => true,
+        Object::Org | Object::Override | Object::User | Object::Scope | Object::ApiKey | Object::RemovedEndpoint => false,
+    }
+}
+
+fn raise(directory: &Directory, change: &ChangeRef) {
+    let fences = &directory.inner.fences;
+    match change.object {
+        Object::Org => fences.raise(Subject::Org(&change.object_id), change.revision),
+        Object::Override => {
+            if let Some(org) = &change.org {
+                fences.raise(Subject::Org(org.as_str()), change.revision);
+            }
+        }
+        Object::User => fences.raise(Subject::User(&change.object_id), change.revision),
+        Object::ApiKey => {
+            fences.raise(Subject::ApiKey(&change.object_id), change.revision);
+            fences.raise(Subject::AnyApiKey, change.revision);
+        }
+        Object::LimitKey | Object::Tier | Object::TierLimit | Object::Scope | Object::RemovedEndpoint => {}
+    }
+}

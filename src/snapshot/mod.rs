@@ -1,0 +1,10 @@
+//! What questions are answered from: the catalogue compiled for reading behind an atomic pointer,
+//! bounded caches of orgs and API keys, and what keeps all of them fresh.
+
+mod catalogue;
+mod directory;
+mod fences;
+mod follow;
+
+pub use catalogue::Catalogue;
+pub use directory::{CacheSizes, Directory};

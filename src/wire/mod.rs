@@ -1,0 +1,13 @@
+//! The written forms that HTTP bodies and catalogue files share: strict parsing that names every
+//! issue at once, and the schemas that document them.
+
+pub mod entries;
+mod issues;
+pub mod limit_key;
+pub mod patch;
+pub mod plan;
+mod scalars;
+pub mod schema;
+pub mod value;
+
+pub use issues::{Issues, parse};

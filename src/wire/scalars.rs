@@ -1,0 +1,75 @@
+//! How the domain's scalars are read from JSON.
+
+use std::str::FromStr;
+
+use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, Value, ValueKind, ValuePointerRef, take_cf_content};
+
+use crate::domain::bound::Quantity;
+use crate::domain::effective::Mode;
+use crate::domain::limit_key::{Kind, Per};
+use crate::domain::names::{LimitKeyName, OrgId, RecordId, ResourceId, ResourceKind, ScopeName, TierName, UserId};
+use crate::domain::time::{Moment, UtcMillis};
+use crate::domain::window::Window;
+
+fn unexpected<T, E: DeserializeError>(message: String, location: ValuePointerRef<'_>) -> Result<T, E> {
+    let error = ErrorKind::Unexpected { msg: message };
+    Err(take_cf_content(E::error::<std::convert::Infallible>(None, error, location)))
+}
+
+fn wrong_kind<T, V: IntoValue, E: DeserializeError>(
+    actual: Value<V>,
+    accepted: &[ValueKind],
+    location: ValuePointerRef<'_>,
+) -> Result<T, E> {
+    Err(take_cf_content(E::error(None, ErrorKind::IncorrectValueKind { actual, accepted }, location)))
+}
+
+impl<E: DeserializeError> Deserr<E> for Quantity {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_>) -> Result<Self, E> {
+        match value {
+            Value::Integer(number) => Self::new(number).or_else(|invalid| unexpected(invalid.0, location)),
+            Value::NegativeInteger(_) | Value::Float(_) => {
+                unexpected("must be a whole number from 0 to 9007199254740991".to_owned(), location)
+            }
+            Value::Null | Value::Boolean(_) | Value::String(_) | Value::Sequence(_) | Value::Map(_) => {
+                wrong_kind(value, &[ValueKind::Integer], location)
+            }
+        }
+    }
+}
+
+macro_rules! read_from_text {
+    ($($scalar:ty => $parse:expr),* $(,)?) => {$(
+        impl<E: DeserializeError> Deserr<E> for $scalar {
+            fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_>) -> Result<Self, E> {
+                match value {
+                    Value::String(text) => $parse(text).or_else(|invalid| unexpected(invalid.0, location)),
+                    Value::Null
+                    | Value::Boolean(_)
+                    | Value::Integer(_)
+                    | Value::NegativeInteger(_)
+                    | Value::Float(_)
+                    | Value::Sequence(_)
+                    | Value::Map(_) => wrong_kind(value, &[ValueKind::String], location),
+                }
+            }
+        }
+    )*};
+}
+
+read_from_text! {
+    TierName => Self::parse,
+    LimitKeyName => Self::parse,
+    ScopeName => Self::parse,
+    ResourceKind => Self::parse,
+    OrgId => Self::parse,
+    UserId => Self::parse,
+    ResourceId => Self::parse,
+    RecordId => Self::parse,
+    Moment => |text: String| Self::parse(&text),
+    UtcMillis => |text: String| Self::parse(&text),
+    Kind => |text: String| Self::from_str(&text),
+    Per => |text: String| Self::from_str(&text),
+    Window => |text: String| Self::from_str(&text),
+    Mode => |text: String| Self::from_str(&text),
+}
