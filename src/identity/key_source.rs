@@ -1,5 +1,6 @@
 //! Where a key set is read from: a file, or an https address by a client that does nothing more than it must.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -86,8 +87,8 @@ pub(super) enum ReadError {
     #[error("the file cannot be read: {0}")]
     File(#[from] std::io::Error),
     /// The server could not be reached, or broke off.
-    #[error("the server did not answer: {0:?}")]
-    Http(reqwest::Error),
+    #[error("the server could not be read: {0}")]
+    Http(String),
     /// The server answered something else than 200. Redirects are not followed.
     #[error("the server answered {0}, where only 200 will do")]
     Status(StatusCode),
@@ -132,6 +133,14 @@ async fn from_response(mut response: Response) -> Result<Vec<u8>, ReadError> {
     Ok(document)
 }
 
+/// The error with all its causes, since the outermost says only that something failed.
 fn without_address(error: reqwest::Error) -> ReadError {
-    ReadError::Http(error.without_url())
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    ReadError::Http(text)
 }
