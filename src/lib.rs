@@ -1,4 +1,13 @@
 //! Plimsoll: the plan-limits service. One place that knows what an org may do.
 
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod http;
+pub mod identity;
+pub mod server;
+pub mod snapshot;
+pub mod store;
+pub mod telemetry;
 pub mod wire;
