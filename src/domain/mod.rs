@@ -15,6 +15,8 @@ pub mod plan;
 pub mod refusal;
 pub mod retention;
 pub mod scope;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod value;
 pub mod window;
