@@ -108,10 +108,11 @@ impl WrittenQuestion {
             };
             issues.push(Issue::new(field, message));
         }
-        if self.amount == Some(Quantity::ZERO) {
+        let adds = matches!(kind, Kind::Count | Kind::Quota);
+        if adds && self.amount == Some(Quantity::ZERO) {
             issues.push(Issue::new("amount", "must be a whole number from 1 to 9007199254740991"));
         }
-        if let (Some(from), Some(to)) = (self.from, self.to)
+        if let (Kind::Retention, Some(from), Some(to)) = (kind, self.from, self.to)
             && from.is_after(to)
         {
             issues.push(Issue::new("to", "must not be before from"));
@@ -119,3 +120,7 @@ impl WrittenQuestion {
         issues
     }
 }
+
+#[cfg(test)]
+#[path = "ask_tests.rs"]
+mod tests;

@@ -155,3 +155,7 @@ impl<'a> LaterStart<'a> for Option<&'a Override> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "effective_tests.rs"]
+mod tests;

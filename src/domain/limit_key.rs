@@ -332,3 +332,7 @@ pub fn check_text(text: &str, max: usize) -> Result<(), Invalid> {
         Err(Invalid::new(format!("must be at most {max} characters without control characters")))
     }
 }
+
+#[cfg(test)]
+#[path = "limit_key_tests.rs"]
+mod tests;

@@ -16,6 +16,8 @@ pub mod refusal;
 pub mod removed_endpoint;
 pub mod retention;
 pub mod scope;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod value;
 pub mod window;

@@ -178,3 +178,7 @@ impl Serialize for LimitKey {
         map.end()
     }
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -261,3 +261,7 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "refusal_tests.rs"]
+mod tests;

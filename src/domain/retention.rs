@@ -45,3 +45,7 @@ pub fn read(retention: Bound, range: Range, now: UtcMillis) -> Reading {
     };
     Reading { earliest, permitted }
 }
+
+#[cfg(test)]
+#[path = "retention_tests.rs"]
+mod tests;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde::{Serialize, Serializer};
 
 use super::issue::Invalid;
@@ -34,6 +34,9 @@ impl UtcMillis {
             return Err(invalid());
         }
         let timestamp: Timestamp = text.parse().map_err(|_| invalid())?;
+        // Towards the past, also before 1970: a moment stays on the day that it names.
+        let down = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Floor);
+        let timestamp = timestamp.round(down).map_err(|_| invalid())?;
         Ok(Self(timestamp.as_millisecond()))
     }
 
@@ -233,6 +236,14 @@ mod tests {
     fn timestamps_are_answered_as_they_came() {
         for text in ["2026-11-22T09:30:00Z", "2026-11-22T09:30:00.25Z"] {
             assert_eq!(UtcMillis::parse(text).map(|t| t.to_string()).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn a_timestamp_falls_on_the_day_that_it_names() {
+        for text in ["1969-12-31T23:59:59.9999Z", "1970-01-01T00:00:00.0001Z", "0001-01-01T23:59:59.999999999Z"] {
+            let day = UtcMillis::parse(text).map(|time| time.day().to_string());
+            assert_eq!(day.as_deref(), Ok(&text[..10]), "{text}");
         }
     }
 

@@ -1,1 +1,6 @@
-fn main() {}
+//! The integration tests, in one binary.
+
+#![allow(clippy::arithmetic_side_effects, reason = "in a test an overflow is a failure that shows itself")]
+
+#[cfg(test)]
+mod scenarios;

@@ -1,0 +1,138 @@
+//! Settings: flags and `PLIMSOLL_*` variables of the same name, read in one place.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::domain::api_key::shown_part;
+use crate::domain::names::TierName;
+use crate::identity::jwt::{JwksSource, JwtSettings};
+use crate::telemetry::LogFormat;
+
+/// Where the database is. Every command takes it.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseSettings {
+    /// The embedded SQLite database.
+    #[arg(long, env = "PLIMSOLL_DATABASE_URL", value_name = "PLIMSOLL_DATABASE_URL", default_value = "sqlite://plimsoll.db?mode=rwc")]
+    pub database_url: String,
+}
+
+/// What the log says, and how.
+#[derive(Args, Clone, Debug)]
+pub struct LogSettings {
+    /// A level (error, warn, info, debug, trace), or directives such as `info,plimsoll::http=debug`.
+    #[arg(long = "log", env = "PLIMSOLL_LOG", value_name = "PLIMSOLL_LOG", default_value = "info", global = true)]
+    pub filter: String,
+    /// How log lines look.
+    #[arg(long = "log-format", env = "PLIMSOLL_LOG_FORMAT", value_name = "PLIMSOLL_LOG_FORMAT", default_value = "human", global = true)]
+    pub format: LogFormat,
+}
+
+/// How the service is run.
+#[derive(Args, Clone, Debug)]
+pub struct ServeSettings {
+    /// Where to listen; port 0 picks one and logs it.
+    #[arg(long, env = "PLIMSOLL_LISTEN", value_name = "PLIMSOLL_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: std::net::SocketAddr,
+    /// A platform admin key to accept: `<prefix>_<64 lowercase hex>`.
+    #[arg(long, env = "PLIMSOLL_BOOTSTRAP_ADMIN_KEY", value_name = "PLIMSOLL_BOOTSTRAP_ADMIN_KEY", hide_env_values = true)]
+    pub bootstrap_admin_key: Option<SecretString>,
+    /// A file that holds it instead.
+    #[arg(long, env = "PLIMSOLL_BOOTSTRAP_ADMIN_KEY_FILE", value_name = "PLIMSOLL_BOOTSTRAP_ADMIN_KEY_FILE", conflicts_with = "bootstrap_admin_key")]
+    pub bootstrap_admin_key_file: Option<PathBuf>,
+    /// A catalogue file (YAML or JSON) to apply at start.
+    #[arg(long, env = "PLIMSOLL_CATALOG", value_name = "PLIMSOLL_CATALOG")]
+    pub catalog: Option<PathBuf>,
+    /// The tier of orgs that were never registered.
+    #[arg(long, env = "PLIMSOLL_DEFAULT_TIER", value_name = "PLIMSOLL_DEFAULT_TIER")]
+    pub default_tier: Option<TierName>,
+    #[command(flatten)]
+    jwt: JwtArguments,
+    /// How many orgs are kept in memory.
+    #[arg(long, env = "PLIMSOLL_CACHE_ORGS", value_name = "PLIMSOLL_CACHE_ORGS", default_value_t = 100_000)]
+    pub cache_orgs: u64,
+    /// How many API keys are kept in memory.
+    #[arg(long, env = "PLIMSOLL_CACHE_API_KEYS", value_name = "PLIMSOLL_CACHE_API_KEYS", default_value_t = 100_000)]
+    pub cache_api_keys: u64,
+    /// Threads that answer requests; one for each core when left out.
+    #[arg(long, env = "PLIMSOLL_WORKERS", value_name = "PLIMSOLL_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+    /// Seconds between failing `/readyz` and closing the door, when told to stop.
+    #[arg(long, env = "PLIMSOLL_DRAIN_SECONDS", value_name = "PLIMSOLL_DRAIN_SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=300))]
+    pub drain_seconds: u64,
+}
+
+#[derive(Args, Clone, Debug)]
+struct JwtArguments {
+    /// The secret of HS256 bearers, at least 32 bytes.
+    #[arg(long, env = "PLIMSOLL_JWT_SECRET", value_name = "PLIMSOLL_JWT_SECRET", hide_env_values = true)]
+    jwt_secret: Option<SecretString>,
+    /// A file that holds it instead.
+    #[arg(long, env = "PLIMSOLL_JWT_SECRET_FILE", value_name = "PLIMSOLL_JWT_SECRET_FILE", conflicts_with = "jwt_secret")]
+    jwt_secret_file: Option<PathBuf>,
+    /// The key set of RS256, ES256 and EdDSA bearers: a file or an https URL.
+    #[arg(long, env = "PLIMSOLL_JWT_JWKS", value_name = "PLIMSOLL_JWT_JWKS")]
+    jwt_jwks: Option<String>,
+    /// The issuer that bearers must name. JWT bearers are off unless issuer and audience are set.
+    #[arg(long, env = "PLIMSOLL_JWT_ISSUER", value_name = "PLIMSOLL_JWT_ISSUER")]
+    jwt_issuer: Option<String>,
+    /// The audience that bearers must name.
+    #[arg(long, env = "PLIMSOLL_JWT_AUDIENCE", value_name = "PLIMSOLL_JWT_AUDIENCE")]
+    jwt_audience: Option<String>,
+}
+
+impl ServeSettings {
+    /// The admin key to accept, from the setting or its file.
+    pub fn admin_key(&self) -> Result<Option<SecretString>, String> {
+        let name = "PLIMSOLL_BOOTSTRAP_ADMIN_KEY";
+        let Some(key) = secret_of(self.bootstrap_admin_key.as_ref(), self.bootstrap_admin_key_file.as_deref(), name)? else {
+            return Ok(None);
+        };
+        shown_part(key.expose_secret()).map_err(|invalid| format!("{name} {}", invalid.0))?;
+        Ok(Some(key))
+    }
+
+    /// How JWT bearers are verified; nothing when they are switched off.
+    pub fn jwt(&self) -> Result<Option<JwtSettings>, String> {
+        let JwtArguments { jwt_secret, jwt_secret_file, jwt_jwks, jwt_issuer, jwt_audience } = &self.jwt;
+        let secret = secret_of(jwt_secret.as_ref(), jwt_secret_file.as_deref(), "PLIMSOLL_JWT_SECRET")?;
+        let jwks = jwt_jwks.as_deref().map(JwksSource::parse).transpose();
+        let jwks = jwks.map_err(|invalid| format!("PLIMSOLL_JWT_JWKS {}", invalid.0))?;
+        match (jwt_issuer.clone(), jwt_audience.clone()) {
+            (Some(issuer), Some(audience)) => Ok(Some(JwtSettings { issuer, audience, secret, jwks })),
+            (None, None) if secret.is_none() && jwks.is_none() => Ok(None),
+            (_, _) => {
+                tracing::warn!("JWT bearers are off: PLIMSOLL_JWT_ISSUER and PLIMSOLL_JWT_AUDIENCE must both be set");
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn secret_of(value: Option<&SecretString>, file: Option<&Path>, name: &str) -> Result<Option<SecretString>, String> {
+    let Some(file) = file else { return Ok(value.cloned()) };
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}_FILE: {} cannot be read: {error}", file.display()))?;
+    Ok(Some(SecretString::from(text.trim_end_matches(['\r', '\n']))))
+}
+
+/// Refuses a `PLIMSOLL_*` variable that no setting has: a typing error must not pass for a setting.
+pub fn check_variables<C: CommandFactory>() -> Result<(), String> {
+    let command = C::command();
+    let known: BTreeSet<String> = std::iter::once(&command)
+        .chain(command.get_subcommands())
+        .chain(command.get_subcommands().flat_map(clap::Command::get_subcommands))
+        .flat_map(clap::Command::get_arguments)
+        .filter_map(|argument| Some(argument.get_env()?.to_string_lossy().into_owned()))
+        .collect();
+    let given = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    let mut unknown = given.filter(|name| name.starts_with("PLIMSOLL_") && !known.contains(name));
+    match unknown.next() {
+        None => Ok(()),
+        Some(name) => {
+            let known: Vec<String> = known.into_iter().collect();
+            Err(format!("{name} is not a setting. Settings are: {}", known.join(", ")))
+        }
+    }
+}
