@@ -1,1 +1,16 @@
-//! Rows only.
+//! The rows of the tables, one module for each table. Only data: no behaviour, no rules.
+
+pub mod api_key;
+pub mod api_key_scope;
+pub mod api_key_secret;
+pub mod catalogue_revision;
+pub mod change_log;
+pub mod idempotency;
+pub mod limit_key;
+pub mod org;
+pub mod org_override;
+pub mod removed_endpoint;
+pub mod scope;
+pub mod tier;
+pub mod tier_limit;
+pub mod user_ban;

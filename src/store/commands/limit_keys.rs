@@ -1,0 +1,100 @@
+//! Changes of limit keys.
+
+use entity::{limit_key, org_override, tier_limit};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+
+use super::super::{Command, Created, StoreError, Stored, WriteTx};
+use crate::domain::limit_key::{Archived, LimitKey};
+use crate::domain::names::LimitKeyName;
+
+/// Makes or replaces a limit key. One that was archived is in use again.
+#[derive(Clone, Debug)]
+pub struct PutLimitKey {
+    /// The limit key; that it is archived is not taken.
+    pub limit_key: LimitKey,
+}
+
+impl Command for PutLimitKey {
+    type Output = (Stored<LimitKey>, Created);
+
+    async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
+        let limit_key = LimitKey { archived: None, ..self.limit_key };
+        let before = tx.find::<LimitKey>(limit_key.name.as_str()).await?;
+        tx.expect(before.as_ref())?;
+        if let Some(before) = before.as_ref().filter(|before| before.value.kind() != limit_key.kind())
+            && let Some(holder) = value_holder(tx, &limit_key.name).await?
+        {
+            let (name, old, new) = (&limit_key.name, before.value.kind(), limit_key.kind());
+            let refusal = format!("The kind of {name} cannot change from {old} to {new} while {holder} holds a value for it");
+            return Err(StoreError::Conflict(refusal));
+        }
+        tx.put(before, limit_key).await
+    }
+}
+
+/// Archives a limit key: it is no longer asked about, and keeps its values.
+#[derive(Clone, Debug)]
+pub struct ArchiveLimitKey {
+    /// Which.
+    pub name: LimitKeyName,
+    /// The limit key to ask about instead.
+    pub replacement: Option<LimitKeyName>,
+}
+
+impl Command for ArchiveLimitKey {
+    type Output = Stored<LimitKey>;
+
+    async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
+        let before = tx.target::<LimitKey>(self.name.as_str()).await?;
+        if let Some(replacement) = &self.replacement {
+            check_replacement(tx, &self.name, replacement).await?;
+        }
+        let at = before.value.archived.as_ref().map_or(tx.now(), |archived| archived.at);
+        let archived = Some(Archived { at, replacement: self.replacement });
+        let after = LimitKey { archived, ..before.value.clone() };
+        tx.replace(before, after, "archive").await
+    }
+}
+
+async fn check_replacement(tx: &WriteTx, name: &LimitKeyName, replacement: &LimitKeyName) -> Result<(), StoreError> {
+    if replacement == name {
+        return Err(StoreError::invalid("replacement", "must be another limit key"));
+    }
+    let found = tx.find::<LimitKey>(replacement.as_str()).await?;
+    found.map(|_| ()).ok_or_else(|| StoreError::invalid("replacement", "there is no such limit key"))
+}
+
+/// Deletes a limit key that nothing names.
+#[derive(Clone, Debug)]
+pub struct DeleteLimitKey {
+    /// Which.
+    pub name: LimitKeyName,
+}
+
+impl Command for DeleteLimitKey {
+    type Output = Stored<LimitKey>;
+
+    async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
+        let before = tx.target::<LimitKey>(self.name.as_str()).await?;
+        if let Some(holder) = value_holder(tx, &self.name).await? {
+            return Err(StoreError::Conflict(format!("The limit key {} is in use: {holder} holds a value for it", self.name)));
+        }
+        let replaced = limit_key::Entity::find().filter(limit_key::Column::Replacement.eq(self.name.as_str()));
+        if let Some(other) = replaced.one(tx.db()).await? {
+            let refusal = format!("The limit key {} is in use: it is the replacement of {}", self.name, other.name);
+            return Err(StoreError::Conflict(refusal));
+        }
+        tx.delete(&before.value).await?;
+        Ok(before)
+    }
+}
+
+/// Some tier or org that holds a value for this limit key, as a sentence names it.
+async fn value_holder(tx: &WriteTx, name: &LimitKeyName) -> Result<Option<String>, StoreError> {
+    let tiers = tier_limit::Entity::find().filter(tier_limit::Column::LimitKey.eq(name.as_str())).limit(1);
+    if let Some(row) = tiers.one(tx.db()).await? {
+        return Ok(Some(format!("the tier {}", row.tier)));
+    }
+    let overrides = org_override::Entity::find().filter(org_override::Column::LimitKey.eq(name.as_str())).limit(1);
+    Ok(overrides.one(tx.db()).await?.map(|row| format!("an override of the org {}", row.org)))
+}

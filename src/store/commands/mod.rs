@@ -1,0 +1,33 @@
+//! The changes that can be made, one file for each kind of object.
+
+mod api_key_secrets;
+mod api_keys;
+mod limit_keys;
+mod orgs;
+mod overrides;
+mod plan;
+mod removed_endpoints;
+mod scopes;
+mod tiers;
+mod users;
+
+pub use api_key_secrets::{NewSecret, RotateApiKey};
+pub use api_keys::{CreateApiKey, DeleteApiKey, PatchApiKey};
+pub use limit_keys::{ArchiveLimitKey, DeleteLimitKey, PutLimitKey};
+pub use orgs::{BanOrg, DeleteOrg, PutOrg, UnbanOrg};
+pub use overrides::{CreateOverride, DeleteOverride};
+pub use plan::ApplyPlan;
+pub use removed_endpoints::{CreateRemovedEndpoint, DeleteRemovedEndpoint};
+pub use scopes::{DeleteScope, PutScope};
+pub use tiers::{DeleteTier, DeleteTierLimit, PutTier, PutTierLimit};
+pub use users::{BanUser, UnbanUser};
+
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::names::RecordId;
+
+/// An id that nobody has, ordered by the time that it was made at.
+fn new_id(prefix: &str) -> Result<RecordId, StoreError> {
+    RecordId::parse(format!("{prefix}_{}", Uuid::now_v7().simple())).map_err(|invalid| StoreError::corrupt(&invalid))
+}

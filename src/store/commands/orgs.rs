@@ -1,0 +1,103 @@
+//! Changes of orgs.
+
+use entity::{api_key, org_override};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use serde_json::{Map, Value as Json};
+
+use super::super::rows::Record;
+use super::super::{Ban, Command, Created, Org, OverrideInfo, StoreError, Stored, TierInfo, WriteTx, queries};
+use crate::domain::names::{OrgId, TierName};
+
+/// Makes or replaces an org. A ban stays.
+#[derive(Clone, Debug)]
+pub struct PutOrg {
+    /// The id that the caller chose.
+    pub id: OrgId,
+    /// Its tier.
+    pub tier: TierName,
+    /// For people.
+    pub name: String,
+    /// The caller's own data.
+    pub metadata: Map<String, Json>,
+}
+
+impl Command for PutOrg {
+    type Output = (Stored<Org>, Created);
+
+    async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
+        let Self { id, tier, name, metadata } = self;
+        let before = tx.find::<Org>(id.as_str()).await?;
+        tx.expect(before.as_ref())?;
+        let known = tx.find::<TierInfo>(tier.as_str()).await?;
+        known.ok_or_else(|| StoreError::invalid("tier", "there is no such tier"))?;
+        let ban = before.as_ref().and_then(|before| before.value.ban.clone());
+        tx.put(before, Org { id, tier, name, metadata, ban }).await
+    }
+}
+
+/// Deletes an org with its API keys and overrides.
+#[derive(Clone, Debug)]
+pub struct DeleteOrg {
+    /// Which.
+    pub id: OrgId,
+}
+
+impl Command for DeleteOrg {
+    type Output = Stored<Org>;
+
+    async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
+        let before = tx.target::<Org>(self.id.as_str()).await?;
+        let overrides = org_override::Entity::find().filter(org_override::Column::Org.eq(self.id.as_str()));
+        for row in overrides.all(tx.db()).await? {
+            tx.note_deletion(&OverrideInfo::from_row(&row)?);
+        }
+        let keys = api_key::Entity::find().filter(api_key::Column::Org.eq(self.id.as_str())).all(tx.db()).await?;
+        for keys in keys.chunks(KEYS_AT_ONCE) {
+            for key in queries::api_keys(tx.db(), keys, tx.now()).await? {
+                tx.note_deletion(&key.value);
+            }
+        }
+        tx.delete(&before.value).await?;
+        Ok(before)
+    }
+}
+
+/// A statement takes some ten thousand parameters; this many ids stay far below.
+const KEYS_AT_ONCE: usize = 1_000;
+
+/// Bans an org: it is refused everything. Banned again, it has the new reason since the first ban.
+#[derive(Clone, Debug)]
+pub struct BanOrg {
+    /// Which.
+    pub id: OrgId,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+impl Command for BanOrg {
+    type Output = Stored<Org>;
+
+    async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
+        let before = tx.target::<Org>(self.id.as_str()).await?;
+        let at = before.value.ban.as_ref().map_or(tx.now(), |ban| ban.at);
+        let after = Org { ban: Some(Ban { at, reason: self.reason }), ..before.value.clone() };
+        tx.replace(before, after, "ban").await
+    }
+}
+
+/// Lifts an org's ban, if there is one.
+#[derive(Clone, Debug)]
+pub struct UnbanOrg {
+    /// Which.
+    pub id: OrgId,
+}
+
+impl Command for UnbanOrg {
+    type Output = Stored<Org>;
+
+    async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
+        let before = tx.target::<Org>(self.id.as_str()).await?;
+        let after = Org { ban: None, ..before.value.clone() };
+        tx.replace(before, after, "unban").await
+    }
+}

@@ -1,0 +1,110 @@
+//! What can go wrong with stored data, and which trouble of the database is which.
+
+use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::{DbErr, RuntimeErr, SqlxError};
+
+use super::records::Object;
+use crate::domain::issue::{Invalid, Issue};
+
+/// Why a read or a write was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// What the path names does not exist.
+    #[error("There is no such {}", .0.noun())]
+    NotFound(Object),
+    /// It exists already.
+    #[error("{0}")]
+    Duplicate(String),
+    /// The present state does not allow it.
+    #[error("{0}")]
+    Conflict(String),
+    /// The caller's picture of the present state no longer holds.
+    #[error("The record has changed since it was read")]
+    PreconditionFailed,
+    /// What the body says cannot be.
+    #[error("The request does not fit what is stored")]
+    Invalid(Vec<Issue>),
+    /// It was archived.
+    #[error("The limit key is archived")]
+    Gone {
+        /// What to use instead.
+        replacement: Option<String>,
+    },
+    /// The idempotency key was used for another request.
+    #[error("The idempotency key was used for another request")]
+    IdempotencyKeyReused,
+    /// The first request with this idempotency key is still running.
+    #[error("The first request with this idempotency key is still running")]
+    IdempotencyInProgress,
+    /// The storage is busy, full, read-only or failing.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A fault in the program or in the data.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl StoreError {
+    /// One finding about the body.
+    pub(super) fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![Issue::new(path, message)])
+    }
+
+    /// A stored text that its type does not accept: somebody else wrote to the database.
+    pub(super) fn corrupt(invalid: &Invalid) -> Self {
+        Self::Internal(format!("A stored value is not valid: it {}", invalid.0))
+    }
+
+    /// Whether asking again would find the same answer, so that it may be kept for repeated requests.
+    pub const fn is_answer(&self) -> bool {
+        match self {
+            Self::NotFound(_)
+            | Self::Duplicate(_)
+            | Self::Conflict(_)
+            | Self::PreconditionFailed
+            | Self::Invalid(_)
+            | Self::Gone { .. } => true,
+            Self::IdempotencyKeyReused | Self::IdempotencyInProgress | Self::Unavailable(_) | Self::Internal(_) => false,
+        }
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        if is_outage(&error) {
+            Self::Unavailable(format!("The database cannot be used: {error}"))
+        } else {
+            Self::Internal(format!("The database refused a statement: {error}"))
+        }
+    }
+}
+
+fn is_outage(error: &DbErr) -> bool {
+    if let DbErr::Conn(RuntimeErr::SqlxError(cause))
+    | DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause)) = error
+    {
+        is_driver_outage(cause)
+    } else {
+        // The rest, but for this one, are of types, missing rows and faults of the program.
+        matches!(error, DbErr::ConnectionAcquire(_))
+    }
+}
+
+fn is_driver_outage(error: &SqlxError) -> bool {
+    if let SqlxError::Database(cause) = error {
+        is_sqlite_outage(cause.as_ref())
+    } else {
+        // The rest are faults of the program or of the settings.
+        matches!(error, SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::WorkerCrashed)
+    }
+}
+
+/// The primary result codes that speak of the storage, not of the statement:
+/// busy, locked, read-only, I/O error, full, cannot open.
+const SQLITE_OUTAGES: [u32; 6] = [5, 6, 8, 10, 13, 14];
+
+fn is_sqlite_outage(error: &dyn DatabaseError) -> bool {
+    let code = error.code().and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| SQLITE_OUTAGES.contains(&(code & 0xff)))
+}

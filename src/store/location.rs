@@ -1,0 +1,125 @@
+//! Where the database is: the URL, taken apart and judged before anything is opened.
+
+use std::path::{Path, PathBuf};
+
+use super::open::OpenError;
+
+/// How the URL says that the file is to be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// `ro`
+    ReadOnly,
+    /// `rw`, also when nothing is said.
+    ReadWrite,
+    /// `rwc`
+    Create,
+}
+
+/// A file, and how to open it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Location {
+    pub(super) path: PathBuf,
+    pub(super) mode: Mode,
+}
+
+impl Location {
+    /// From `sqlite://relative.db?mode=rwc`, `sqlite:///absolute/path.db` or `sqlite:file.db`.
+    pub(super) fn parse(url: &str) -> Result<Self, OpenError> {
+        let (scheme, rest) = url.split_once(':').ok_or(OpenError::NoScheme)?;
+        match scheme {
+            "sqlite" => {}
+            "postgres" | "postgresql" => return Err(OpenError::Server),
+            _ => return Err(OpenError::Scheme { scheme: scheme.to_owned() }),
+        }
+        let malformed = |problem: &str| OpenError::Url { url: url.to_owned(), problem: problem.to_owned() };
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let path = decode(path).ok_or_else(|| malformed("a % in it is not followed by two hexadecimal digits of UTF-8"))?;
+        let mode = mode(query).map_err(|problem| malformed(&problem))?;
+        match (path.as_str(), mode) {
+            (":memory:", _) | (_, None) => Err(OpenError::Memory),
+            ("", Some(_)) => Err(malformed("it names no file")),
+            (path, Some(_)) if path.contains('\0') => Err(malformed("the file name holds U+0000")),
+            (path, Some(mode)) => Ok(Self { path: PathBuf::from(path), mode }),
+        }
+    }
+
+    /// The directory that the file is in.
+    pub(super) fn directory(&self) -> &Path {
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        parent.unwrap_or_else(|| Path::new("."))
+    }
+}
+
+/// The mode that the query names; nothing for a database in memory.
+fn mode(query: &str) -> Result<Option<Mode>, String> {
+    let mut mode = Mode::ReadWrite;
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        mode = match parameter {
+            "mode=ro" => Mode::ReadOnly,
+            "mode=rw" => Mode::ReadWrite,
+            "mode=rwc" => Mode::Create,
+            "mode=memory" => return Ok(None),
+            _ => return Err(format!("the only parameter is mode (ro, rw or rwc), not {parameter}")),
+        };
+    }
+    Ok(Some(mode))
+}
+
+/// Undoes percent-encoding.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    loop {
+        rest = match rest {
+            [] => return String::from_utf8(bytes).ok(),
+            [b'%', high, low, rest @ ..] => {
+                let digits = [*high, *low];
+                let digits = std::str::from_utf8(&digits).ok().filter(|digits| !digits.contains('+'))?;
+                bytes.push(u8::from_str_radix(digits, 16).ok()?);
+                rest
+            }
+            [b'%', ..] => return None,
+            [byte, rest @ ..] => {
+                bytes.push(*byte);
+                rest
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_name_a_file_and_a_mode() {
+        let good = [
+            ("sqlite://plimsoll.db?mode=rwc", "plimsoll.db", Mode::Create),
+            ("sqlite:///var/lib/p.db", "/var/lib/p.db", Mode::ReadWrite),
+            ("sqlite:file.db?mode=ro", "file.db", Mode::ReadOnly),
+            ("sqlite://a%20b.db", "a b.db", Mode::ReadWrite),
+        ];
+        for (url, path, mode) in good {
+            assert_eq!(Location::parse(url).ok(), Some(Location { path: path.into(), mode }), "{url}");
+        }
+    }
+
+    #[test]
+    fn other_urls_are_refused_with_a_sentence_that_shows_no_password() {
+        let bad = [
+            ("postgres://user:hunter2@db/plimsoll", "PostgreSQL"),
+            ("mysql://user:hunter2@db/plimsoll", "mysql"),
+            ("plimsoll.db", "scheme"),
+            ("sqlite::memory:", "memory"),
+            ("sqlite://x.db?mode=memory", "memory"),
+            ("sqlite://", "names no file"),
+            ("sqlite://x.db?cache=shared", "cache=shared"),
+            ("sqlite://x%2.db", "%"),
+        ];
+        for (url, named) in bad {
+            let sentence = Location::parse(url).expect_err(url).to_string();
+            assert!(sentence.contains(named) && !sentence.contains("hunter2"), "{url}: {sentence}");
+        }
+    }
+}

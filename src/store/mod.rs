@@ -1,0 +1,105 @@
+//! Management data: limit keys, tiers, orgs, overrides, users, scopes, API keys, removed endpoints, and the log of changes.
+//!
+//! Reads are methods of [`Store`]. Changes are [`Command`]s that [`Store::run`] and [`Store::run_once`] do: each in one
+//! transaction, in a task of its own, with one revision and one line of the log for each object that it changes.
+
+mod change;
+pub mod commands;
+mod error;
+mod expected;
+mod file;
+mod location;
+mod once;
+mod open;
+mod queries;
+mod reads;
+mod records;
+mod rows;
+mod rows_catalogue;
+mod rows_keys;
+mod rows_orgs;
+mod seal;
+mod write;
+
+use std::fs::File;
+use std::future::Future;
+use std::sync::Arc;
+
+use sea_orm::DatabaseConnection;
+use tokio::sync::watch;
+
+pub use error::StoreError;
+pub use expected::{Expected, IfMatch};
+pub use once::{Executed, IdempotentCall, Recorded};
+pub use open::{Access, OpenError};
+pub use records::{
+    Actor, ApiKeyFilter, ApiKeyInfo, AuditEntry, AuditFilter, Ban, ChangeRef, Listing, Object, Org, OrgFacts, OrgFilter,
+    OverrideInfo, PageRequest, RemovedEndpoint, ScopeInfo, Stored, TierInfo, TierLimit, User,
+};
+pub use write::{Command, Created, WriteContext, WriteTx, Written};
+
+/// An open database. Clones share it.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    reader: DatabaseConnection,
+    /// One connection, because an embedded database has one writer. None when it was opened for reading only.
+    writer: Option<DatabaseConnection>,
+    committed: watch::Sender<u64>,
+    running: once::Running,
+    /// Keeps other processes from serving the same file.
+    lock: Option<File>,
+}
+
+impl Store {
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.revision().await.map(|_| ())
+    }
+
+    /// The latest revision that this process has committed, as it moves.
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.0.committed.subscribe()
+    }
+
+    /// Closes every connection, the writer's last, so that the log file beside the database is folded into it;
+    /// then another process may open it. What is running is finished first.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.0.reader.close_by_ref().await?;
+        if let Some(writer) = &self.0.writer {
+            writer.close_by_ref().await?;
+        }
+        if let Some(lock) = &self.0.lock {
+            let unlocked = lock.unlock();
+            unlocked.map_err(|error| StoreError::Internal(format!("The lock file cannot be unlocked: {error}")))?;
+        }
+        Ok(())
+    }
+
+    fn reader(&self) -> &DatabaseConnection {
+        &self.0.reader
+    }
+
+    fn writer(&self) -> Result<&DatabaseConnection, StoreError> {
+        let writer = self.0.writer.as_ref();
+        writer.ok_or_else(|| StoreError::Unavailable("The database was opened for reading only".to_owned()))
+    }
+
+    /// Tells who follows that this revision is there. Tasks may arrive out of order: it never moves back.
+    fn announce(&self, revision: u64) {
+        self.0.committed.send_if_modified(|latest| {
+            let is_newer = revision > *latest;
+            *latest = revision.max(*latest);
+            is_newer
+        });
+    }
+}
+
+/// Runs a transaction in a task of its own: a caller that hangs up must not drop it half way.
+async fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|error| Err(StoreError::Internal(format!("The transaction was abandoned: {error}"))))
+}

@@ -1,0 +1,333 @@
+//! Opening the database. Whatever is refused is refused before the file is touched.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use migration::{APPLICATION_ID, Migrator, MigratorTrait, SCHEMA_VERSION};
+use sea_orm::sqlx::ConnectOptions as _;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
+};
+use tokio::sync::watch;
+
+use super::file::{self, Content};
+use super::location::{Location, Mode};
+use super::once::Running;
+use super::{Inner, Store};
+
+/// How long a statement waits for a lock that another program holds on the file, such as a backup.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a read or a change waits for its turn before it is answered that the storage is busy.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Reads are short and mostly cached; more connections than cores to run them on would only cost memory.
+const READERS: u32 = 4;
+
+/// What the database is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To serve: alone, and with the schema brought up to date.
+    ReadWrite,
+    /// To look: beside a process that serves, and without changing anything.
+    ReadOnly,
+}
+
+/// Why the database was not opened. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A URL without a scheme.
+    #[error("The database URL has no scheme: it should be like sqlite://plimsoll.db?mode=rwc")]
+    NoScheme,
+    /// `postgres://…`. The URL is not repeated: it may hold a password.
+    #[error(
+        "The database URL names a PostgreSQL server: this version serves an embedded database only, such as sqlite://plimsoll.db?mode=rwc"
+    )]
+    Server,
+    /// Another scheme. The URL is not repeated: it may hold a password.
+    #[error("The database URL has the unknown scheme {scheme}: it should be like sqlite://plimsoll.db?mode=rwc")]
+    Scheme {
+        /// The scheme.
+        scheme: String,
+    },
+    /// A `sqlite:` URL that cannot be understood.
+    #[error("The database URL {url} cannot be used: {problem}")]
+    Url {
+        /// The URL, which holds no secret.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A database in memory.
+    #[error("The database URL names a database in memory: it must name a file, or everything would be lost at the next start")]
+    Memory,
+    /// A file that cannot be used.
+    #[error("The database file {} {problem}", .file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file that the database library could not open or bring up to date.
+    #[error("The database file {} cannot be opened: {cause}", .file.display())]
+    Database {
+        /// The file.
+        file: PathBuf,
+        /// What the library says.
+        cause: DbErr,
+    },
+}
+
+impl Store {
+    /// Opens the database, and for [`Access::ReadWrite`] brings its schema up to date.
+    ///
+    /// Errors are sentences that name the URL or the file and what is wrong with it; none of them has changed the file.
+    pub async fn open(url: &str, access: Access) -> Result<Self, OpenError> {
+        let location = Location::parse(url)?;
+        let path = resolve(&location, access)?;
+        let lock = match access {
+            Access::ReadWrite => Some(Lock::take(&path)?),
+            Access::ReadOnly => None,
+        };
+        let content = file_content(&path, access);
+        let lock = match (content, lock) {
+            (Ok(()), lock) => lock.map(Lock::keep),
+            (Err(error), lock) => {
+                lock.into_iter().for_each(Lock::discard);
+                return Err(error);
+            }
+        };
+        let store = connect(&path, access, lock).await;
+        store.map_err(|error| error.at(&path))
+    }
+}
+
+/// A problem that is still to be joined with the file that has it.
+enum Trouble {
+    Problem(String),
+    Database(DbErr),
+}
+
+impl From<DbErr> for Trouble {
+    fn from(cause: DbErr) -> Self {
+        Self::Database(cause)
+    }
+}
+
+impl Trouble {
+    fn at(self, file: &Path) -> OpenError {
+        let file = file.to_owned();
+        match self {
+            Self::Problem(problem) => OpenError::File { file, problem },
+            Self::Database(cause) => OpenError::Database { file, cause },
+        }
+    }
+}
+
+fn problem(path: &Path, problem: impl Into<String>) -> OpenError {
+    OpenError::File { file: path.to_owned(), problem: problem.into() }
+}
+
+/// The file's one true path, or why there is no such file and none may be made.
+fn resolve(location: &Location, access: Access) -> Result<PathBuf, OpenError> {
+    let path = &location.path;
+    if access == Access::ReadWrite && location.mode == Mode::ReadOnly {
+        return Err(problem(path, "is to be opened with mode=ro, but it must be writable: use mode=rw or mode=rwc"));
+    }
+    let may_create = access == Access::ReadWrite && location.mode == Mode::Create;
+    match path.canonicalize() {
+        Ok(found) => check_file(&found, access).map(|()| found),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(problem(path, format!("cannot be reached: {error}"))),
+        Err(_) if may_create => new_path(location),
+        Err(_) => Err(problem(path, "does not exist: mode=rwc creates it, when it is opened for writing")),
+    }
+}
+
+fn new_path(location: &Location) -> Result<PathBuf, OpenError> {
+    let path = &location.path;
+    let directory = location.directory().canonicalize();
+    let directory = directory.map_err(|error| problem(path, format!("cannot be created: its directory: {error}")))?;
+    check_directory(path, &directory)?;
+    let name = path.file_name().ok_or_else(|| problem(path, "is not a file"))?;
+    Ok(directory.join(name))
+}
+
+/// The permission bits are looked at as well, because they do not stop a process that runs as root.
+fn check_file(path: &Path, access: Access) -> Result<(), OpenError> {
+    let unreachable = |error| problem(path, format!("cannot be reached: {error}"));
+    let metadata = path.metadata().map_err(unreachable)?;
+    if !metadata.is_file() {
+        return Err(problem(path, "is not a file"));
+    }
+    if access == Access::ReadOnly {
+        return Ok(());
+    }
+    if metadata.permissions().readonly() {
+        return Err(problem(path, "is read-only: it must be writable"));
+    }
+    check_directory(path, path.parent().unwrap_or_else(|| Path::new("/")))
+}
+
+fn check_directory(path: &Path, directory: &Path) -> Result<(), OpenError> {
+    let metadata = directory.metadata().map_err(|error| problem(path, format!("cannot be reached: {error}")))?;
+    if !metadata.is_dir() || metadata.permissions().readonly() {
+        let directory = directory.display();
+        return Err(problem(path, format!("is in {directory}, which is read-only: files must be made beside it")));
+    }
+    Ok(())
+}
+
+/// Looks at the file's bytes, once nobody else can be serving it.
+fn file_content(path: &Path, access: Access) -> Result<(), OpenError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let unreadable = |error| problem(path, format!("cannot be read: {error}"));
+    let older = || problem(path, "has an older schema: run plimsoll migrate first");
+    match file::inspect(path).map_err(unreadable)? {
+        Content::Other => return Err(problem(path, "is not a SQLite database")),
+        Content::Foreign => return Err(problem(path, "is a SQLite database, but not Plimsoll's")),
+        Content::Newer(version) => return Err(problem(path, newer(&format!("version {version}")))),
+        Content::Vacant | Content::Ours(_) => {}
+    }
+    if access == Access::ReadOnly {
+        let is_empty = path.metadata().map_err(unreadable)?.len() == 0;
+        return if is_empty { Err(older()) } else { Ok(()) };
+    }
+    let opened = OpenOptions::new().append(true).open(path);
+    opened.map(drop).map_err(|error| problem(path, format!("cannot be written: {error}")))
+}
+
+fn newer(schema: &str) -> String {
+    format!("has a newer schema ({schema}) than this program knows (version {SCHEMA_VERSION}): use a newer plimsoll")
+}
+
+/// A lock beside the database file. Never on the file itself: closing it would drop the locks that `SQLite` holds on it.
+struct Lock {
+    file: File,
+    path: PathBuf,
+    is_new: bool,
+}
+
+impl Lock {
+    fn take(database: &Path) -> Result<Self, OpenError> {
+        let mut path = database.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let is_new = !path.exists();
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = opened.map_err(|error| problem(database, format!("cannot be locked: {}: {error}", path.display())))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { file, path, is_new }),
+            Err(TryLockError::WouldBlock) => Err(problem(database, "is in use by another process")),
+            Err(TryLockError::Error(error)) => Err(problem(database, format!("cannot be locked: {error}"))),
+        }
+    }
+
+    fn keep(self) -> File {
+        self.file
+    }
+
+    /// Leaves nothing behind beside a file that is not ours. If it cannot be removed, it only lies there.
+    fn discard(self) {
+        if self.is_new {
+            std::fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+async fn connect(path: &Path, access: Access, lock: Option<File>) -> Result<Store, Trouble> {
+    let writer = match access {
+        Access::ReadWrite => Some(open_writer(path).await?),
+        Access::ReadOnly => None,
+    };
+    let reader = pool(options(path).read_only(true), READERS).await?;
+    check_applied(&reader).await?;
+    let inner = Inner { reader, writer, committed: watch::Sender::new(0), running: Running::default(), lock };
+    let store = Store(Arc::new(inner));
+    let revision = store.revision().await.map_err(|error| Trouble::Problem(format!("cannot be read: {error}")))?;
+    store.announce(revision);
+    Ok(store)
+}
+
+async fn open_writer(path: &Path) -> Result<DatabaseConnection, Trouble> {
+    let options = options(path).create_if_missing(true);
+    let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    let writer = pool(options, 1).await?;
+    check_owner(&writer).await?;
+    migrate(&writer).await?;
+    Ok(writer)
+}
+
+/// All steps together, or none: a file is never left between two versions.
+async fn migrate(writer: &DatabaseConnection) -> Result<(), DbErr> {
+    let mode = Some(SqliteTransactionMode::Immediate);
+    let options = TransactionOptions { sqlite_transaction_mode: mode, ..TransactionOptions::default() };
+    let transaction = writer.begin_with_options(options).await?;
+    Migrator::up(&transaction, None).await?;
+    transaction.commit().await
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).foreign_keys(true);
+    options.disable_statement_logging()
+}
+
+/// A pool whose every statement is counted.
+async fn pool(options: SqliteConnectOptions, size: u32) -> Result<DatabaseConnection, DbErr> {
+    // The URL only chooses the driver; everything else stands in the options.
+    let mut pool = ConnectOptions::new("sqlite::memory:");
+    pool.map_sqlx_sqlite_opts(move |_| options.clone());
+    pool.max_connections(size).min_connections(1).acquire_timeout(TURN_TIMEOUT).test_before_acquire(false);
+    pool.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>).sqlx_logging(false).record_stmt_in_spans(false);
+    let mut connection = Database::connect(pool).await?;
+    let statements = metrics::counter!("plimsoll_database_statements_total");
+    connection.set_metric_callback(move |_| statements.increment(1));
+    Ok(connection)
+}
+
+/// The header may be older than the log file beside it, which `SQLite` has read by now.
+async fn check_owner(db: &DatabaseConnection) -> Result<(), Trouble> {
+    let application = scalar(db, "PRAGMA application_id").await?;
+    let tables = scalar(db, "SELECT COUNT(*) FROM sqlite_master").await?;
+    match (application, tables) {
+        (0, 0) => Ok(()),
+        (application, _) if application == i64::from(APPLICATION_ID) => check_versions(db, false).await,
+        _ => Err(Trouble::Problem("is a SQLite database, but not Plimsoll's".to_owned())),
+    }
+}
+
+async fn check_applied(db: &DatabaseConnection) -> Result<(), Trouble> {
+    check_versions(db, true).await
+}
+
+/// Refuses steps that this program does not know and, when it cannot apply them, steps that are missing.
+async fn check_versions(db: &DatabaseConnection, must_be_complete: bool) -> Result<(), Trouble> {
+    let applied = applied_steps(db).await?;
+    let known = Migrator::migrations();
+    if let Some(unknown) = applied.iter().find(|name| !known.iter().any(|step| step.name() == *name)) {
+        return Err(Trouble::Problem(newer(unknown)));
+    }
+    if must_be_complete && applied.len() < known.len() {
+        return Err(Trouble::Problem("has an older schema: run plimsoll migrate first".to_owned()));
+    }
+    Ok(())
+}
+
+async fn applied_steps(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    if scalar(db, "SELECT COUNT(*) FROM sqlite_master WHERE name = 'seaql_migrations'").await? == 0 {
+        return Ok(Vec::new());
+    }
+    let statement = Statement::from_string(db.get_database_backend(), "SELECT version FROM seaql_migrations");
+    let rows = db.query_all_raw(statement).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+async fn scalar(db: &DatabaseConnection, sql: &str) -> Result<i64, DbErr> {
+    let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+    row.map_or(Ok(0), |row| row.try_get_by_index(0))
+}

@@ -1,0 +1,132 @@
+//! Questions that reads and changes both ask, of a connection or inside a transaction.
+
+use std::collections::HashMap;
+
+use entity::{api_key, api_key_scope, api_key_secret, limit_key, scope, tier, tier_limit};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+
+use super::error::StoreError;
+use super::records::{ApiKeyInfo, Listing, PageRequest, Stored, TierInfo, TierLimit};
+use super::rows::{Key, Record, stored, text};
+use crate::domain::limit_key::LimitKey;
+use crate::domain::names::ScopeName;
+use crate::domain::plan::{Plan, Tier};
+use crate::domain::scope::BUILT_IN;
+use crate::domain::time::UtcMillis;
+
+/// The record with this key.
+pub(super) async fn find<R: Record>(
+    db: &impl ConnectionTrait,
+    key: impl Into<Key<R>> + Send,
+) -> Result<Option<Stored<R>>, StoreError> {
+    let row = R::Entity::find_by_id(key).one(db).await?;
+    row.as_ref().map(stored).transpose()
+}
+
+/// The rows of a page in the order of `key`, and the key to go on after.
+pub(super) async fn page_of_rows<E, C>(
+    db: &impl ConnectionTrait,
+    select: Select<E>,
+    key: C,
+    page: &PageRequest,
+    key_of: fn(&E::Model) -> &str,
+) -> Result<(Vec<E::Model>, Option<String>), StoreError>
+where
+    E: EntityTrait,
+    C: ColumnTrait,
+{
+    let select = match &page.after {
+        Some(after) => select.filter(key.gt(after.as_str())),
+        None => select,
+    };
+    let mut rows = select.order_by_asc(key).limit(page.limit.saturating_add(1)).all(db).await?;
+    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| has_more).map(|row| key_of(row).to_owned());
+    Ok((rows, next))
+}
+
+/// A page of records in the order of `key`.
+pub(super) async fn page<R: Record, C: ColumnTrait>(
+    db: &impl ConnectionTrait,
+    select: Select<R::Entity>,
+    key: C,
+    page: &PageRequest,
+    key_of: fn(&R::Row) -> &str,
+) -> Result<Listing<Stored<R>>, StoreError> {
+    let (rows, next) = page_of_rows(db, select, key, page, key_of).await?;
+    let items = rows.iter().map(stored).collect::<Result<_, _>>()?;
+    Ok(Listing { items, next })
+}
+
+/// Everything that the catalogue says.
+pub(super) async fn plan(db: &impl ConnectionTrait) -> Result<Plan, StoreError> {
+    let mut plan = Plan::default();
+    for row in limit_key::Entity::find().all(db).await? {
+        let limit_key = LimitKey::from_row(&row)?;
+        plan.limit_keys.insert(limit_key.name.clone(), limit_key);
+    }
+    for row in tier::Entity::find().all(db).await? {
+        let TierInfo { name, display_name, description } = TierInfo::from_row(&row)?;
+        plan.tiers.insert(name, Tier { name: display_name, description, limits: std::collections::BTreeMap::new() });
+    }
+    for row in tier_limit::Entity::find().all(db).await? {
+        let TierLimit { tier, limit_key, value } = TierLimit::from_row(&row)?;
+        if let Some(tier) = plan.tiers.get_mut(&tier) {
+            tier.limits.insert(limit_key, value);
+        }
+    }
+    Ok(plan)
+}
+
+/// The names of all scopes: the built-in ones, then the product's own.
+pub(super) async fn scope_names(db: &impl ConnectionTrait) -> Result<Vec<ScopeName>, StoreError> {
+    let own = scope::Entity::find().order_by_asc(scope::Column::Name).all(db).await?;
+    let built_in = BUILT_IN.iter().map(|(name, _)| *name);
+    built_in.chain(own.iter().map(|row| row.name.as_str())).map(text).collect()
+}
+
+/// API keys with their scopes, and with those of their secrets that are still good at `now`.
+pub(super) async fn api_keys(
+    db: &impl ConnectionTrait,
+    rows: &[api_key::Model],
+    now: UtcMillis,
+) -> Result<Vec<Stored<ApiKeyInfo>>, StoreError> {
+    let ids = || rows.iter().map(|row| row.id.as_str());
+    let scopes = api_key_scope::Entity::find().filter(api_key_scope::Column::KeyId.is_in(ids())).all(db).await?;
+    let secrets = api_key_secret::Entity::find().filter(api_key_secret::Column::KeyId.is_in(ids()));
+    let secrets = secrets.filter(still_good_at(now)).order_by_desc(api_key_secret::Column::CreatedAt);
+    let secrets = secrets.order_by_asc(api_key_secret::Column::Hash).all(db).await?;
+    let mut scopes_of: HashMap<String, Vec<ScopeName>> = HashMap::new();
+    for row in scopes {
+        scopes_of.entry(row.key_id).or_default().push(text(&row.scope)?);
+    }
+    let mut shown_of: HashMap<String, Vec<String>> = HashMap::new();
+    for row in secrets {
+        shown_of.entry(row.key_id).or_default().push(row.shown);
+    }
+    let complete = |row: &api_key::Model| {
+        let mut key = stored::<ApiKeyInfo>(row)?;
+        key.value.scopes = scopes_of.remove(&row.id).unwrap_or_default().into_iter().collect();
+        key.value.shown = shown_of.remove(&row.id).unwrap_or_default();
+        Ok(key)
+    };
+    rows.iter().map(complete).collect()
+}
+
+/// The API key with this id.
+pub(super) async fn api_key(
+    db: &impl ConnectionTrait,
+    id: &str,
+    now: UtcMillis,
+) -> Result<Option<Stored<ApiKeyInfo>>, StoreError> {
+    let rows = api_key::Entity::find_by_id(id).all(db).await?;
+    Ok(api_keys(db, &rows, now).await?.pop())
+}
+
+/// Which secrets have not been rotated out.
+pub(super) fn still_good_at(now: UtcMillis) -> sea_orm::Condition {
+    let end = api_key_secret::Column::ExpiresAt;
+    sea_orm::Condition::any().add(end.is_null()).add(end.gt(now.get()))
+}

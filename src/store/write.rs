@@ -1,0 +1,242 @@
+//! Changes: each in one transaction, in a task of its own, with a revision and a line in the log for each object.
+
+use std::future::Future;
+
+use entity::{catalogue_revision, change_log};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+
+use super::change::Change;
+use super::error::StoreError;
+use super::expected::Expected;
+use super::queries;
+use super::records::{Actor, Stored};
+use super::rows::{Key, Record, Stamps, signed, stamped, unsigned};
+use super::{Store, detached};
+use crate::domain::time::UtcMillis;
+
+/// Lines of the log in one statement: eleven parameters each stay far below what a database takes.
+const LOG_LINES_PER_STATEMENT: usize = 500;
+
+/// Who changes something, when, and what they believe the present state to be.
+#[derive(Clone, Debug)]
+pub struct WriteContext {
+    /// Who.
+    pub actor: Actor,
+    /// When.
+    pub now: UtcMillis,
+    /// The request that asks for it.
+    pub request_id: Option<String>,
+    /// What must hold for it to be done.
+    pub expected: Expected,
+}
+
+/// One thing to do, all or nothing.
+pub trait Command: Send + 'static {
+    /// What it answers.
+    type Output: Send + 'static;
+
+    /// Does it. What was done before an error is undone.
+    fn apply(self, tx: &mut WriteTx) -> impl Future<Output = Result<Self::Output, StoreError>> + Send;
+}
+
+/// What a command answered, and the catalogue's revision after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written<T> {
+    /// The answer.
+    pub output: T,
+    /// The revision of its last change, or the present one if it changed nothing.
+    pub revision: u64,
+}
+
+/// A running change. Commands read and write through it.
+pub struct WriteTx {
+    db: DatabaseTransaction,
+    context: WriteContext,
+    /// The revision before the first change.
+    base: u64,
+    log: Vec<change_log::ActiveModel>,
+}
+
+impl Store {
+    /// Does one command, all or nothing.
+    ///
+    /// The work goes on when the caller hangs up. Errors: what the command refuses;
+    /// [`StoreError::Unavailable`] when the storage is busy, full, read-only or failing.
+    pub async fn run<C: Command>(&self, context: WriteContext, command: C) -> Result<Written<C::Output>, StoreError> {
+        let store = self.clone();
+        detached(async move {
+            let outer = store.begin_write().await?;
+            let written = apply(&outer, context, command).await?;
+            outer.commit().await?;
+            store.announce(written.revision);
+            Ok(written)
+        })
+        .await
+    }
+
+    /// Opens the transaction of a change. It holds the right to write from its start.
+    pub(super) async fn begin_write(&self) -> Result<DatabaseTransaction, StoreError> {
+        let mode = Some(SqliteTransactionMode::Immediate);
+        let options = TransactionOptions { sqlite_transaction_mode: mode, ..TransactionOptions::default() };
+        Ok(self.writer()?.begin_with_options(options).await?)
+    }
+}
+
+/// Does a command inside a transaction; what a refused one did is undone, and the transaction stays usable.
+pub(super) async fn apply<C: Command>(
+    outer: &DatabaseTransaction,
+    context: WriteContext,
+    command: C,
+) -> Result<Written<C::Output>, StoreError> {
+    let db = outer.begin().await?;
+    let base = latest_revision(&db).await?;
+    let mut tx = WriteTx { db, context, base, log: Vec::new() };
+    match command.apply(&mut tx).await {
+        Ok(output) => Ok(Written { output, revision: tx.finish().await? }),
+        Err(error) => {
+            tx.db.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+async fn latest_revision(db: &DatabaseTransaction) -> Result<u64, StoreError> {
+    let row = catalogue_revision::Entity::find_by_id(1).lock_exclusive().one(db).await?;
+    Ok(row.map_or(0, |row| unsigned(row.value)))
+}
+
+impl WriteTx {
+    /// Who changes something, when, and what they believe the present state to be.
+    pub(super) const fn context(&self) -> &WriteContext {
+        &self.context
+    }
+
+    /// When this happens.
+    pub(super) const fn now(&self) -> UtcMillis {
+        self.context.now
+    }
+
+    /// The transaction, for what is particular to one command.
+    pub(super) const fn db(&self) -> &DatabaseTransaction {
+        &self.db
+    }
+
+    /// The revision of the last change so far.
+    pub(super) fn revision(&self) -> u64 {
+        self.base.saturating_add(u64::try_from(self.log.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Refuses when the caller's picture of this record no longer holds.
+    pub(super) fn expect<R>(&self, current: Option<&Stored<R>>) -> Result<(), StoreError> {
+        self.context.expected.check(current.map(|current| current.revision))
+    }
+
+    /// The record with this key.
+    pub(super) async fn find<R: Record>(&self, key: impl Into<Key<R>> + Send) -> Result<Option<Stored<R>>, StoreError> {
+        queries::find::<R>(&self.db, key).await
+    }
+
+    /// The record with this key, which the path names: it must exist, and be as the caller expects.
+    pub(super) async fn target<R: Record>(&self, key: impl Into<Key<R>> + Send) -> Result<Stored<R>, StoreError> {
+        let found = self.find::<R>(key).await?;
+        self.expect(found.as_ref())?;
+        found.ok_or(StoreError::NotFound(R::OBJECT))
+    }
+
+    /// Makes a record.
+    pub(super) async fn create<R: Record>(&mut self, value: R) -> Result<Stored<R>, StoreError> {
+        self.create_by(value, "create").await
+    }
+
+    /// Makes a record by another action than `create`.
+    pub(super) async fn create_by<R: Record>(&mut self, value: R, action: &'static str) -> Result<Stored<R>, StoreError> {
+        let change = Change::of(&value, action).after(&value);
+        let stamps = self.note(change, self.now());
+        R::Entity::insert(value.row(stamps).into_active_model()).exec_without_returning(&self.db).await?;
+        Ok(stamped(value, stamps))
+    }
+
+    /// Replaces a record. One that stays as it is keeps its revision, and nothing is logged.
+    pub(super) async fn replace<R: Record>(
+        &mut self,
+        before: Stored<R>,
+        value: R,
+        action: &'static str,
+    ) -> Result<Stored<R>, StoreError> {
+        if before.value == value { Ok(before) } else { self.renew(&before, value, action).await }
+    }
+
+    /// Replaces a record whatever it was: for changes that its own fields do not show.
+    pub(super) async fn renew<R: Record>(
+        &mut self,
+        before: &Stored<R>,
+        value: R,
+        action: &'static str,
+    ) -> Result<Stored<R>, StoreError> {
+        let change = Change::of(&value, action).before(&before.value).after(&value);
+        let stamps = self.note(change, before.created_at);
+        R::Entity::update(value.row(stamps).into_active_model().reset_all()).exec(&self.db).await?;
+        Ok(stamped(value, stamps))
+    }
+
+    /// Puts back, with another value, a record whose row was taken out in this transaction.
+    pub(super) async fn restore<R: Record>(&mut self, before: &Stored<R>, value: R) -> Result<Stored<R>, StoreError> {
+        let change = Change::of(&value, "update").before(&before.value).after(&value);
+        let stamps = self.note(change, before.created_at);
+        R::Entity::insert(value.row(stamps).into_active_model()).exec_without_returning(&self.db).await?;
+        Ok(stamped(value, stamps))
+    }
+
+    /// Makes or replaces a record.
+    pub(super) async fn put<R: Record>(
+        &mut self,
+        before: Option<Stored<R>>,
+        value: R,
+    ) -> Result<(Stored<R>, Created), StoreError> {
+        match before {
+            Some(before) => Ok((self.replace(before, value, "update").await?, Created(false))),
+            None => Ok((self.create(value).await?, Created(true))),
+        }
+    }
+
+    /// Deletes a record, with the rows that only it has. Records that go with it are to be logged before.
+    pub(super) async fn delete<R: Record>(&mut self, value: &R) -> Result<(), StoreError> {
+        self.note_deletion(value);
+        R::Entity::delete_by_id(value.key()).exec(&self.db).await?;
+        Ok(())
+    }
+
+    /// Logs the deletion of a record that goes with another.
+    pub(super) fn note_deletion<R: Record>(&mut self, value: &R) {
+        self.note(Change::of(value, "delete").before(value), self.now());
+    }
+
+    fn note(&mut self, change: Change, created_at: UtcMillis) -> Stamps {
+        let revision = signed(self.revision().saturating_add(1));
+        self.log.push(change.line(revision, &self.context));
+        Stamps { created_at: created_at.get(), updated_at: self.now().get(), revision }
+    }
+
+    /// Writes the log and the revision that it has reached, and ends the savepoint.
+    async fn finish(self) -> Result<u64, StoreError> {
+        let revision = self.revision();
+        if revision != self.base {
+            for lines in self.log.chunks(LOG_LINES_PER_STATEMENT) {
+                change_log::Entity::insert_many(lines.to_vec()).exec_without_returning(&self.db).await?;
+            }
+            let row = catalogue_revision::Entity::update_many();
+            let row = row.col_expr(catalogue_revision::Column::Value, Expr::value(signed(revision)));
+            row.filter(catalogue_revision::Column::Id.eq(1)).exec(&self.db).await?;
+        }
+        self.db.commit().await?;
+        Ok(revision)
+    }
+}
+
+/// Whether a put made the record, or replaced it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Created(pub bool);
