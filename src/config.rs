@@ -15,7 +15,12 @@ use crate::telemetry::LogFormat;
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseSettings {
     /// The embedded SQLite database.
-    #[arg(long, env = "PLIMSOLL_DATABASE_URL", value_name = "PLIMSOLL_DATABASE_URL", default_value = "sqlite://plimsoll.db?mode=rwc")]
+    #[arg(
+        long,
+        env = "PLIMSOLL_DATABASE_URL",
+        value_name = "PLIMSOLL_DATABASE_URL",
+        default_value = "sqlite://plimsoll.db?mode=rwc"
+    )]
     pub database_url: String,
 }
 
@@ -26,7 +31,13 @@ pub struct LogSettings {
     #[arg(long = "log", env = "PLIMSOLL_LOG", value_name = "PLIMSOLL_LOG", default_value = "info", global = true)]
     pub filter: String,
     /// How log lines look.
-    #[arg(long = "log-format", env = "PLIMSOLL_LOG_FORMAT", value_name = "PLIMSOLL_LOG_FORMAT", default_value = "human", global = true)]
+    #[arg(
+        long = "log-format",
+        env = "PLIMSOLL_LOG_FORMAT",
+        value_name = "PLIMSOLL_LOG_FORMAT",
+        default_value = "human",
+        global = true
+    )]
     pub format: LogFormat,
 }
 
@@ -40,7 +51,12 @@ pub struct ServeSettings {
     #[arg(long, env = "PLIMSOLL_BOOTSTRAP_ADMIN_KEY", value_name = "PLIMSOLL_BOOTSTRAP_ADMIN_KEY", hide_env_values = true)]
     pub bootstrap_admin_key: Option<SecretString>,
     /// A file that holds it instead.
-    #[arg(long, env = "PLIMSOLL_BOOTSTRAP_ADMIN_KEY_FILE", value_name = "PLIMSOLL_BOOTSTRAP_ADMIN_KEY_FILE", conflicts_with = "bootstrap_admin_key")]
+    #[arg(
+        long,
+        env = "PLIMSOLL_BOOTSTRAP_ADMIN_KEY_FILE",
+        value_name = "PLIMSOLL_BOOTSTRAP_ADMIN_KEY_FILE",
+        conflicts_with = "bootstrap_admin_key"
+    )]
     pub bootstrap_admin_key_file: Option<PathBuf>,
     /// A catalogue file (YAML or JSON) to apply at start.
     #[arg(long, env = "PLIMSOLL_CATALOG", value_name = "PLIMSOLL_CATALOG")]
@@ -113,7 +129,8 @@ impl ServeSettings {
 
 fn secret_of(value: Option<&SecretString>, file: Option<&Path>, name: &str) -> Result<Option<SecretString>, String> {
     let Some(file) = file else { return Ok(value.cloned()) };
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}_FILE: {} cannot be read: {error}", file.display()))?;
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("{name}_FILE: {} cannot be read: {error}", file.display()))?;
     Ok(Some(SecretString::from(text.trim_end_matches(['\r', '\n']))))
 }
 

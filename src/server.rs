@@ -18,13 +18,13 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::names::RecordId;
 use crate::domain::scope::Scopes;
 use crate::http::docs::OpenapiFile;
-use crate::http::service::{BootstrapKey, Service};
 use crate::http::router::Table;
+use crate::http::service::{BootstrapKey, Service};
 use crate::http::{edge, openapi, routes};
 use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
 use crate::snapshot::{CacheSizes, Directory};
-use crate::store::commands::{CreateApiKey, SecretRecord};
+use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
 use crate::store::{Access, Actor, Expected, Store, WriteContext};
 use crate::telemetry::Metrics;
 

@@ -14,14 +14,14 @@ use super::routes::API_KEYS;
 use super::service::Service;
 use super::texts::{Text, checked};
 use super::writer::{Idempotent, Once, View, Writer};
+use crate::clock;
 use crate::domain::limit_key::MAX_LABEL;
 use crate::domain::names::{OrgId, RecordId, ScopeName, UserId};
 use crate::domain::scope::Scopes;
 use crate::domain::time::UtcMillis;
 use crate::identity::secret::NewSecret;
-use crate::store::{
-    ApiKeyFilter, ApiKeyInfo, CreateApiKey, DeleteApiKey, Listing, PatchApiKey, RotateApiKey, SecretRecord, Stored,
-};
+use crate::store::commands::{CreateApiKey, DeleteApiKey, NewSecret as SecretRecord, PatchApiKey, RotateApiKey};
+use crate::store::{ApiKeyFilter, ApiKeyInfo, Listing, Stored};
 use crate::wire::Issues;
 use crate::wire::patch::Patch;
 
@@ -87,10 +87,6 @@ impl From<&Stored<ApiKeyInfo>> for ApiKeyView {
     }
 }
 
-fn changed(stored: &Stored<ApiKeyInfo>) -> View<ApiKeyView> {
-    View { status: 200, data: stored.into(), revision: Some(stored.revision) }
-}
-
 fn with_secret(secret: SecretString) -> impl FnOnce(&Stored<ApiKeyInfo>) -> View<ApiKeyWithSecret> + Send + 'static {
     move |stored| {
         let data = ApiKeyWithSecret { key: secret.expose_secret().to_owned(), api_key: stored.into() };
@@ -139,18 +135,28 @@ pub struct ApiKeysQuery {
 }
 
 /// All API keys.
-pub async fn list(_: Permit<Admin>, service: web::Data<Service>, query: Query<ApiKeysQuery>) -> Result<Page<ApiKeyView>, ApiError> {
+pub async fn list(
+    _: Permit<Admin>,
+    service: web::Data<Service>,
+    query: Query<ApiKeysQuery>,
+) -> Result<Page<ApiKeyView>, ApiError> {
     let ApiKeysQuery { limit, cursor, org, user } = query.0;
-    let Listing { items, next } = service.store.api_keys(page_of(limit, cursor), ApiKeyFilter { org, user }).await?;
+    let Listing { items, next } =
+        service.store.api_keys(&page_of(limit, cursor), &ApiKeyFilter { org, user }, clock::now()).await?;
     Ok(Page { items: items.iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }
 
 /// How one is documented.
-pub const GET: Doc = Doc { id: "getApiKey", tag: API_KEYS, summary: "One API key", text: "", examples: &[], errors: &["not_found"] };
+pub const GET: Doc =
+    Doc { id: "getApiKey", tag: API_KEYS, summary: "One API key", text: "", examples: &[], errors: &["not_found"] };
 
 /// One API key.
-pub async fn get(_: Permit<Admin>, service: web::Data<Service>, path: Path<RecordId>) -> Result<Resource<ApiKeyView>, ApiError> {
-    let stored = service.store.api_key(&path.0).await?;
+pub async fn get(
+    _: Permit<Admin>,
+    service: web::Data<Service>,
+    path: Path<RecordId>,
+) -> Result<Resource<ApiKeyView>, ApiError> {
+    let stored = service.store.api_key(&path.0, clock::now()).await?;
     Ok(Resource { data: (&stored).into(), revision: stored.revision })
 }
 
@@ -202,7 +208,11 @@ fn bounded(scopes: Option<Vec<ScopeName>>) -> Result<Option<Vec<ScopeName>>, Api
 }
 
 /// Makes an API key.
-pub async fn create(permit: Permit<Admin>, writer: Writer<Once>, body: Body<ApiKeyBody>) -> Result<Created<ApiKeyWithSecret>, ApiError> {
+pub async fn create(
+    permit: Permit<Admin>,
+    writer: Writer<Once>,
+    body: Body<ApiKeyBody>,
+) -> Result<Created<ApiKeyWithSecret>, ApiError> {
     let ApiKeyBody { name, org, user, scopes, expires_at } = body.value;
     checked([Text("name", Some(&name), MAX_LABEL)])?;
     let scopes = bounded(scopes)?.unwrap_or_else(|| Scopes::built_in(&["read", "write"]).iter().cloned().collect());
@@ -248,12 +258,17 @@ pub struct ApiKeyPatchBody {
 }
 
 /// Changes an API key.
-pub async fn patch(permit: Permit<Admin>, path: Path<RecordId>, writer: Writer<Idempotent>, body: Body<ApiKeyPatchBody>) -> Result<Changed<ApiKeyView>, ApiError> {
+pub async fn patch(
+    permit: Permit<Admin>,
+    path: Path<RecordId>,
+    writer: Writer<Idempotent>,
+    body: Body<ApiKeyPatchBody>,
+) -> Result<Changed<ApiKeyView>, ApiError> {
     let ApiKeyPatchBody { name, user, scopes, expires_at, revoked } = body.value;
     checked([Text("name", name.as_deref(), MAX_LABEL)])?;
     let scopes = bounded(scopes)?;
     let command = PatchApiKey { id: path.0, name, user: user.into(), scopes, expires_at: expires_at.into(), revoked };
-    writer.run(&permit, &body.bytes, command, changed).await
+    writer.run(&permit, &body.bytes, command, View::changed).await
 }
 
 /// How rotating is documented.
@@ -278,7 +293,12 @@ pub struct RotateBody {
 }
 
 /// Gives an API key a new secret.
-pub async fn rotate(permit: Permit<Admin>, path: Path<RecordId>, writer: Writer<Once>, body: OptionalBody<RotateBody>) -> Result<Created<ApiKeyWithSecret>, ApiError> {
+pub async fn rotate(
+    permit: Permit<Admin>,
+    path: Path<RecordId>,
+    writer: Writer<Once>,
+    body: OptionalBody<RotateBody>,
+) -> Result<Created<ApiKeyWithSecret>, ApiError> {
     let overlap_seconds = body.0.value.overlap_seconds.unwrap_or_default().get();
     if overlap_seconds > MAX_OVERLAP_SECONDS {
         let range = format!("must be a whole number from 0 to {MAX_OVERLAP_SECONDS}");
@@ -300,7 +320,10 @@ pub const DELETE: Doc = Doc {
 };
 
 /// Revokes an API key and forgets it.
-pub async fn delete(permit: Permit<Admin>, path: Path<RecordId>, writer: Writer<Idempotent>) -> Result<Changed<ApiKeyView>, ApiError> {
-    let view = |stored: &Stored<ApiKeyInfo>| View { status: 200, data: stored.into(), revision: None };
-    writer.run(&permit, &[], DeleteApiKey { id: path.0 }, view).await
+pub async fn delete(
+    permit: Permit<Admin>,
+    path: Path<RecordId>,
+    writer: Writer<Idempotent>,
+) -> Result<Changed<ApiKeyView>, ApiError> {
+    writer.run(&permit, &[], DeleteApiKey { id: path.0 }, View::deleted).await
 }

@@ -127,12 +127,21 @@ pub const LIST: Doc = Doc {
 };
 
 /// Who changed what.
-pub async fn list(_: Permit<Admin>, service: web::Data<Service>, query: Query<AuditQuery>) -> Result<Page<AuditView>, ApiError> {
+pub async fn list(
+    _: Permit<Admin>,
+    service: web::Data<Service>,
+    query: Query<AuditQuery>,
+) -> Result<Page<AuditView>, ApiError> {
     let AuditQuery { limit, cursor, object, object_id, org, actor, action, from, to } = query.0;
-    let unknown = || ApiError::InvalidQuery(vec![Issue::new("object", format!("must be one of {}", Object::ALL.map(Object::as_str).join(", ")))]);
+    let unknown = || {
+        ApiError::InvalidQuery(vec![Issue::new(
+            "object",
+            format!("must be one of {}", Object::ALL.map(Object::as_str).join(", ")),
+        )])
+    };
     let object = object.map(|name| Object::parse(&name).ok_or_else(unknown)).transpose()?;
     let actor = actor.map(|id| id.to_string());
     let filter = AuditFilter { object, object_id, org, actor, action, from, to };
-    let Listing { items, next } = service.store.audit(page_of(limit, cursor), filter).await?;
+    let Listing { items, next } = service.store.audit(&page_of(limit, cursor), &filter).await?;
     Ok(Page { items: items.into_iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }

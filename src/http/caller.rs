@@ -63,14 +63,6 @@ impl Caller {
         if is_within { Ok(()) } else { Err(ApiError::NotFound("org")) }
     }
 
-    /// Whether the caller may touch every org.
-    pub fn is_platform(&self) -> bool {
-        match self {
-            Self::Key(key, _) => key.org.is_none(),
-            Self::Token(claims) => claims.org.is_none(),
-        }
-    }
-
     /// Who the audit log says it was.
     pub fn actor(&self) -> Actor {
         match self {
@@ -141,7 +133,8 @@ async fn by_api_key(service: &Service, secret: &str) -> Result<Caller, ApiError>
 
 async fn by_token(service: &Service, token: &str) -> Result<Caller, ApiError> {
     let verifier = service.verifier.as_ref().ok_or(Refusal::InvalidToken)?;
-    let claims = verifier.verify(token, clock::now()).await.map_err(|refused| match refused {
+    let now = clock::now();
+    let claims = verifier.verify(token, now).await.map_err(|refused| match refused {
         TokenRefused::Invalid(reason) => {
             tracing::debug!(reason, "a token was refused");
             ApiError::from(Refusal::InvalidToken)
@@ -149,7 +142,7 @@ async fn by_token(service: &Service, token: &str) -> Result<Caller, ApiError> {
         TokenRefused::Unavailable => ApiError::Unavailable,
     })?;
     if let Some(org) = &claims.org
-        && service.directory.org(org).await?.is_some_and(|facts| facts.banned)
+        && service.directory.org(org, now).await?.is_some_and(|facts| facts.banned)
     {
         return Err(Refusal::OrgBanned.into());
     }

@@ -15,7 +15,7 @@ use super::service::Service;
 use super::writer::{Idempotent, View, Writer};
 use crate::clock;
 use crate::domain::plan::{Change, Plan};
-use crate::store::ApplyPlan;
+use crate::store::commands::ApplyPlan;
 use crate::wire::Issues;
 use crate::wire::plan::PlanDocument;
 

@@ -127,12 +127,21 @@ pub const CHECK: Doc = Doc {
            With `?enforce=true` the response is that one.\n\nThe org is looked for first, then the limit key: 404 for what does not exist or is not the caller's, \
            410 for an archived limit key. Of several reasons to refuse, a banned org comes first.",
     examples: &[
-        ("count: refused with limit_reached", r#"{"org":"demo-free","limitKey":"max_creators_per_org","amount":1,"current":5}"#),
+        (
+            "count: refused with limit_reached",
+            r#"{"org":"demo-free","limitKey":"max_creators_per_org","amount":1,"current":5}"#,
+        ),
         ("count: allowed", r#"{"org":"demo-starter","limitKey":"max_creators_per_org","amount":1,"current":5}"#),
-        ("count per resource", r#"{"org":"demo-free","limitKey":"max_campaigns_per_project","resource":"project-1","current":0}"#),
+        (
+            "count per resource",
+            r#"{"org":"demo-free","limitKey":"max_campaigns_per_project","resource":"project-1","current":0}"#,
+        ),
         ("quota", r#"{"org":"demo-starter","limitKey":"max_api_requests_per_day","current":999}"#),
         ("rate", r#"{"org":"demo-free","limitKey":"v1_api_requests_per_key","keyId":"key_0192f0c1b7e07000a0000000000000aa"}"#),
-        ("retention: refused with retention_exceeded", r#"{"org":"demo-free","limitKey":"stats_history_retention_days","from":"2020-01-01"}"#),
+        (
+            "retention: refused with retention_exceeded",
+            r#"{"org":"demo-free","limitKey":"stats_history_retention_days","from":"2020-01-01"}"#,
+        ),
         ("interval", r#"{"org":"demo-free","limitKey":"min_video_stats_hours","requested":1}"#),
     ],
     errors: &["not_found", "gone"],

@@ -245,7 +245,8 @@ fn shape<F: PartialSchema>(kind: &str) -> RefOr<Schema> {
         }
     }
     let revision = schema::number(0, MAX_QUANTITY, "The catalogue revision that the answer knows.");
-    let denial = nullable(Ref::from_schema_name("Denial").into()).description(Some("The response for the product's own customer; null when allowed."));
+    let denial = nullable(Ref::from_schema_name("Denial").into())
+        .description(Some("The response for the product's own customer; null when allowed."));
     object = object.property("tier", TierName::schema()).property("source", Source::schema());
     object = object.property("revision", revision).property("denial", denial);
     names.into_iter().fold(object, ObjectBuilder::required).into()
@@ -254,7 +255,8 @@ fn shape<F: PartialSchema>(kind: &str) -> RefOr<Schema> {
 impl PartialSchema for DecisionView<'_> {
     fn schema() -> RefOr<Schema> {
         let reference = |name: &str| Ref::from_schema_name(name);
-        let discriminator = Discriminator::with_mapping("kind", SHAPES.map(|(kind, name)| (kind, format!("#/components/schemas/{name}"))));
+        let discriminator =
+            Discriminator::with_mapping("kind", SHAPES.map(|(kind, name)| (kind, format!("#/components/schemas/{name}"))));
         let one_of = SHAPES.iter().fold(OneOfBuilder::new(), |one_of, (_, name)| one_of.item(reference(name)));
         one_of.discriminator(Some(discriminator)).description(Some("A decision; `kind` says which figures it has.")).into()
     }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, REFERRER_POLICY};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, REFERRER_POLICY,
+};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use sha2::{Digest, Sha256};
@@ -59,7 +61,15 @@ fn files() -> &'static HashMap<&'static str, File> {
     static FILES: OnceLock<HashMap<&'static str, File>> = OnceLock::new();
     FILES.get_or_init(|| {
         let config = Arc::new(config());
-        let names = ["swagger-ui.css", "index.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "swagger-initializer.js", "favicon-32x32.png", "favicon-16x16.png"];
+        let names = [
+            "swagger-ui.css",
+            "index.css",
+            "swagger-ui-bundle.js",
+            "swagger-ui-standalone-preset.js",
+            "swagger-initializer.js",
+            "favicon-32x32.png",
+            "favicon-16x16.png",
+        ];
         let file_of = |name: &'static str| {
             let file = utoipa_swagger_ui::serve(name, Arc::clone(&config)).ok().flatten()?;
             Some((name, File::new(Bytes::from(file.bytes.into_owned()), file.content_type)))

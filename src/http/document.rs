@@ -74,7 +74,8 @@ impl<'a> Description<'a> {
     /// The same, of any content type.
     pub fn success_of(&mut self, status: u16, content: &str, body: RefOr<Schema>, headers: &[(&'static str, Header)]) {
         let text = if status == 201 { "Created" } else { "Success" };
-        let mut response = ResponseBuilder::new().description(text).content(content, ContentBuilder::new().schema(Some(body)).build());
+        let mut response =
+            ResponseBuilder::new().description(text).content(content, ContentBuilder::new().schema(Some(body)).build());
         for (name, header) in headers {
             response = response.header(*name, header.clone());
         }
@@ -88,7 +89,14 @@ impl<'a> Description<'a> {
 
     /// The scope that the caller needs.
     pub fn secured(&mut self, scope: &str) {
-        self.errors.extend(["invalid_api_key", "invalid_token", "insufficient_scope", "org_banned", "user_banned", "unavailable"]);
+        self.errors.extend([
+            "invalid_api_key",
+            "invalid_token",
+            "insufficient_scope",
+            "org_banned",
+            "user_banned",
+            "unavailable",
+        ]);
         let operation = std::mem::take(&mut self.operation);
         self.operation = operation.security(SecurityRequirement::new("bearer", [scope]));
     }
@@ -102,10 +110,18 @@ impl<'a> Description<'a> {
     /// The parameters in the path, in order.
     pub fn path_parameters(&mut self, schemas: Vec<RefOr<Schema>>) {
         self.error("invalid_params");
-        let names: Vec<String> = self.path.split('/').filter_map(|part| Some(part.strip_prefix('{')?.strip_suffix('}')?.to_owned())).collect();
+        let names: Vec<String> =
+            self.path.split('/').filter_map(|part| Some(part.strip_prefix('{')?.strip_suffix('}')?.to_owned())).collect();
         for (name, schema) in names.into_iter().zip(schemas) {
             let example = example_of(&name).map(Json::from);
-            self.parameter(ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(required(true)).schema(Some(schema)).example(example));
+            self.parameter(
+                ParameterBuilder::new()
+                    .name(name)
+                    .parameter_in(ParameterIn::Path)
+                    .required(required(true))
+                    .schema(Some(schema))
+                    .example(example),
+            );
         }
     }
 

@@ -25,10 +25,10 @@ pub struct RequestId(pub HeaderValue);
 
 impl RequestId {
     fn of(request: &ServiceRequest) -> Self {
-        let is_allowed = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'@' | b'+' | b'/' | b'=');
-        let is_well_formed = |value: &&HeaderValue| {
-            (1..=MAX_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(is_allowed)
-        };
+        let is_allowed =
+            |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'@' | b'+' | b'/' | b'=');
+        let is_well_formed =
+            |value: &&HeaderValue| (1..=MAX_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(is_allowed);
         let given = request.headers().get(&REQUEST_ID).filter(is_well_formed).cloned();
         Self(given.unwrap_or_else(Self::new))
     }

@@ -110,9 +110,14 @@ pub const GET: Doc = Doc {
 };
 
 /// Everything that an org has.
-pub async fn get(permit: Permit<Read>, fresh: Fresh, service: web::Data<Service>, path: Path<OrgId>) -> Result<Data<EntitlementsView>, ApiError> {
-    let facts = visible_org(&service, &fresh, &permit.caller, &path.0).await?;
+pub async fn get(
+    permit: Permit<Read>,
+    fresh: Fresh,
+    service: web::Data<Service>,
+    path: Path<OrgId>,
+) -> Result<Data<EntitlementsView>, ApiError> {
     let now = clock::now();
+    let facts = visible_org(&service, &fresh, &permit.caller, &path.0, now).await?;
     let of = |limit_key: &&LimitKey| entitlement(limit_key, fresh.catalogue.effective(&facts, limit_key, now), now);
     let entitlements = fresh.catalogue.active_limit_keys().iter().map(of).collect();
     let (tier, banned) = (facts.tier.clone(), facts.banned);

@@ -186,7 +186,8 @@ impl<T, const STATUS: u16> Responder for Change<T, STATUS> {
 impl<T: ToSchema, const STATUS: u16> Describe for Change<T, STATUS> {
     fn describe(description: &mut Description<'_>) {
         let schema = description.reference::<T>();
-        let revision = schema::number(0, MAX_QUANTITY, "The catalogue revision after this change. Pass it as `Plimsoll-At-Least`.");
+        let revision =
+            schema::number(0, MAX_QUANTITY, "The catalogue revision after this change. Pass it as `Plimsoll-At-Least`.");
         let meta = ObjectBuilder::new().property("revision", revision).required("revision");
         let body = envelope(schema, meta.into());
         match STATUS {
@@ -220,7 +221,11 @@ pub(super) fn null() -> RefOr<Schema> {
 }
 
 fn etag_header() -> (&'static str, utoipa::openapi::Header) {
-    header("ETag", "The version of this resource; pass it as `If-Match` to change only this version.", schema::text("^\"[0-9]+\"$", "A version.", "\"42\""))
+    header(
+        "ETag",
+        "The version of this resource; pass it as `If-Match` to change only this version.",
+        schema::text("^\"[0-9]+\"$", "A version.", "\"42\""),
+    )
 }
 
 /// The envelope of an error.
@@ -229,7 +234,10 @@ pub struct ErrorEnvelope;
 impl PartialSchema for ErrorEnvelope {
     fn schema() -> RefOr<Schema> {
         let issue = ObjectBuilder::new()
-            .property("path", ObjectBuilder::new().schema_type(Type::String).description(Some("The JSON path or the parameter.")))
+            .property(
+                "path",
+                ObjectBuilder::new().schema_type(Type::String).description(Some("The JSON path or the parameter.")),
+            )
             .required("path")
             .property("message", ObjectBuilder::new().schema_type(Type::String).description(Some("What is wrong there.")))
             .required("message");

@@ -148,7 +148,9 @@ impl ResponseError for ApiError {
                 }
             }
             Self::MethodNotAllowed(allowed) => {
-                headers.extend(HeaderValue::try_from(allowed.as_str()).ok().map(|value| (ALLOW, value)));
+                if let Ok(value) = HeaderValue::try_from(allowed.as_str()) {
+                    headers.insert(ALLOW, value);
+                }
             }
             Self::Unavailable => drop(headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS))),
             Self::InvalidBody(_)

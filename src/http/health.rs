@@ -50,7 +50,14 @@ impl Describe for Readiness {
 }
 
 /// How liveness is documented.
-pub const LIVEZ: Doc = Doc { id: "livez", tag: OPERATIONS, summary: "Is the process alive?", text: "Depends on nothing.", examples: &[], errors: &[] };
+pub const LIVEZ: Doc = Doc {
+    id: "livez",
+    tag: OPERATIONS,
+    summary: "Is the process alive?",
+    text: "Depends on nothing.",
+    examples: &[],
+    errors: &[],
+};
 
 /// Is the process alive?
 pub async fn livez(_: Public) -> Result<Plain, ApiError> {
@@ -83,7 +90,8 @@ pub async fn readyz(_: Public, service: web::Data<Service>) -> Result<Readiness,
 }
 
 /// How metrics are documented.
-pub const METRICS: Doc = Doc { id: "metrics", tag: OPERATIONS, summary: "Metrics for Prometheus", text: "", examples: &[], errors: &[] };
+pub const METRICS: Doc =
+    Doc { id: "metrics", tag: OPERATIONS, summary: "Metrics for Prometheus", text: "", examples: &[], errors: &[] };
 
 /// Metrics for Prometheus.
 pub async fn metrics(_: Public, service: web::Data<Service>) -> Result<Plain, ApiError> {

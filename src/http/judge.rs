@@ -30,9 +30,15 @@ pub struct Judged<'a> {
 }
 
 /// What is known of an org that the caller may see: one that does not exist and one that is another's are the same 404.
-pub async fn visible_org(service: &Service, fresh: &Fresh, caller: &Caller, org: &OrgId) -> Result<Arc<OrgFacts>, ApiError> {
+pub async fn visible_org(
+    service: &Service,
+    fresh: &Fresh,
+    caller: &Caller,
+    org: &OrgId,
+    now: UtcMillis,
+) -> Result<Arc<OrgFacts>, ApiError> {
     caller.may_see(org)?;
-    let facts = service.org(org).await?;
+    let facts = service.org(org, now).await?;
     facts.filter(|facts| fresh.catalogue.has_tier(&facts.tier)).ok_or(ApiError::NotFound("org"))
 }
 
@@ -57,7 +63,7 @@ pub async fn judge<'a>(
     written: WrittenQuestion,
     now: UtcMillis,
 ) -> Result<Judged<'a>, ApiError> {
-    let org = visible_org(service, fresh, caller, org).await?;
+    let org = visible_org(service, fresh, caller, org, now).await?;
     let limit_key = asked_about(fresh, limit_key)?;
     let question = written.about(limit_key).map_err(ApiError::InvalidBody)?;
     let effective = fresh.catalogue.effective(&org, limit_key, now);

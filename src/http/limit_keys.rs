@@ -13,13 +13,14 @@ use super::routes::LIMIT_KEYS;
 use super::service::Service;
 use super::writer::{Idempotent, Once, View, Writer};
 use crate::clock;
-use crate::domain::limit_key::{LimitKey, Rule, WrittenLimitKey};
 use crate::domain::limit_key::{Kind, Per};
+use crate::domain::limit_key::{LimitKey, Rule, WrittenLimitKey};
 use crate::domain::names::LimitKeyName;
 use crate::domain::time::UtcMillis;
 use crate::domain::value::{Value, WrittenValue};
 use crate::domain::window::Window;
-use crate::store::{ArchiveLimitKey, DeleteLimitKey, Listing, PutLimitKey, Stored};
+use crate::store::commands::{ArchiveLimitKey, DeleteLimitKey, PutLimitKey};
+use crate::store::{Listing, Stored};
 use crate::wire::Issues;
 use crate::wire::limit_key::LimitKeyBody;
 
@@ -105,31 +106,26 @@ impl From<&Stored<LimitKey>> for LimitKeyView {
     }
 }
 
-fn changed(stored: &Stored<LimitKey>) -> View<LimitKeyView> {
-    View { status: 200, data: stored.into(), revision: Some(stored.revision) }
-}
-
 /// How the list is documented.
-pub const LIST: Doc = Doc {
-    id: "listLimitKeys",
-    tag: LIMIT_KEYS,
-    summary: "All limit keys, by name",
-    text: "",
-    examples: &[],
-    errors: &[],
-};
+pub const LIST: Doc =
+    Doc { id: "listLimitKeys", tag: LIMIT_KEYS, summary: "All limit keys, by name", text: "", examples: &[], errors: &[] };
 
 /// All limit keys.
 pub async fn list(_: Permit<Admin>, service: web::Data<Service>, query: Query<Paging>) -> Result<Page<LimitKeyView>, ApiError> {
-    let Listing { items, next } = service.store.limit_keys(query.0.into()).await?;
+    let Listing { items, next } = service.store.limit_keys(&query.0.into()).await?;
     Ok(Page { items: items.iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }
 
 /// How one is documented.
-pub const GET: Doc = Doc { id: "getLimitKey", tag: LIMIT_KEYS, summary: "One limit key", text: "", examples: &[], errors: &["not_found"] };
+pub const GET: Doc =
+    Doc { id: "getLimitKey", tag: LIMIT_KEYS, summary: "One limit key", text: "", examples: &[], errors: &["not_found"] };
 
 /// One limit key.
-pub async fn get(_: Permit<Admin>, service: web::Data<Service>, path: Path<LimitKeyName>) -> Result<Resource<LimitKeyView>, ApiError> {
+pub async fn get(
+    _: Permit<Admin>,
+    service: web::Data<Service>,
+    path: Path<LimitKeyName>,
+) -> Result<Resource<LimitKeyView>, ApiError> {
     let stored = service.store.limit_key(&path.0).await?;
     Ok(Resource { data: (&stored).into(), revision: stored.revision })
 }
@@ -142,7 +138,10 @@ pub const PUT: Doc = Doc {
     text: "Replacing says everything anew: what is left out takes its default, and an archived limit key that is put without `archived` is asked about again. \
            The kind cannot change while a tier or an override holds a value for it: 409 `state_conflict`.",
     examples: &[
-        ("count", r#"{"kind":"count","per":"org","default":{"max":0},"description":"Active tracked creators across all projects"}"#),
+        (
+            "count",
+            r#"{"kind":"count","per":"org","default":{"max":0},"description":"Active tracked creators across all projects"}"#,
+        ),
         ("quota", r#"{"kind":"quota","window":"day","label":"API request","perRequest":true,"default":{"max":0}}"#),
         ("rate", r#"{"kind":"rate","windowSeconds":60,"bucket":"v1Api","perRequest":true,"default":{"max":60}}"#),
         ("retention", r#"{"kind":"retention","default":{"days":30}}"#),
@@ -161,8 +160,7 @@ pub async fn put(
 ) -> Result<Put<LimitKeyView>, ApiError> {
     let written = WrittenLimitKey::from(body.value);
     let limit_key = written.named(path.0, "", clock::now()).map_err(ApiError::InvalidBody)?;
-    let view = |(stored, created): &(Stored<LimitKey>, bool)| View { status: if *created { 201 } else { 200 }, ..changed(stored) };
-    writer.run(&permit, &body.bytes, PutLimitKey { limit_key }, view).await
+    writer.run(&permit, &body.bytes, PutLimitKey { limit_key }, View::put).await
 }
 
 /// How archiving is documented.
@@ -192,7 +190,7 @@ pub async fn archive(
     body: OptionalBody<ArchiveBody>,
 ) -> Result<Changed<LimitKeyView>, ApiError> {
     let command = ArchiveLimitKey { name: path.0, replacement: body.0.value.replacement };
-    writer.run(&permit, &body.0.bytes, command, changed).await
+    writer.run(&permit, &body.0.bytes, command, View::changed).await
 }
 
 /// How deleting is documented.
@@ -206,7 +204,10 @@ pub const DELETE: Doc = Doc {
 };
 
 /// Deletes a limit key.
-pub async fn delete(permit: Permit<Admin>, path: Path<LimitKeyName>, writer: Writer<Idempotent>) -> Result<Changed<LimitKeyView>, ApiError> {
-    let view = |stored: &Stored<LimitKey>| View { status: 200, data: stored.into(), revision: None };
-    writer.run(&permit, &[], DeleteLimitKey { name: path.0 }, view).await
+pub async fn delete(
+    permit: Permit<Admin>,
+    path: Path<LimitKeyName>,
+    writer: Writer<Idempotent>,
+) -> Result<Changed<LimitKeyView>, ApiError> {
+    writer.run(&permit, &[], DeleteLimitKey { name: path.0 }, View::deleted).await
 }

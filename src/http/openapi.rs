@@ -24,11 +24,7 @@ pub fn document(table: &Table) -> OpenApi {
     let bearer = bearer.description(Some("An API key such as `plm_…`, or a JWT. Operations name the scope that they need."));
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     let tags = TAGS.map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build());
-    let info = InfoBuilder::new()
-        .title("Plimsoll")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(ABOUT))
-        .build();
+    let info = InfoBuilder::new().title("Plimsoll").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT)).build();
     OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).tags(Some(tags)).build()
 }
 

@@ -18,7 +18,8 @@ use crate::domain::issue::Issue;
 use crate::domain::limit_key::MAX_DESCRIPTION;
 use crate::domain::names::{OrgId, TierName};
 use crate::domain::time::UtcMillis;
-use crate::store::{Ban, BanOrg, DeleteOrg, Listing, Org, OrgFilter, PutOrg, Stored, UnbanOrg};
+use crate::store::commands::{BanOrg, DeleteOrg, PutOrg, UnbanOrg};
+use crate::store::{Ban, Listing, Org, OrgFilter, Stored};
 use crate::wire::Issues;
 
 /// The most that an org's metadata takes as JSON, so that listing orgs stays cheap.
@@ -61,10 +62,6 @@ impl From<&Stored<Org>> for OrgView {
     }
 }
 
-fn changed(stored: &Stored<Org>) -> View<OrgView> {
-    View { status: 200, data: stored.into(), revision: Some(stored.revision) }
-}
-
 /// How the list is documented.
 pub const LIST: Doc = Doc { id: "listOrgs", tag: ORGS, summary: "All orgs, by id", text: "", examples: &[], errors: &[] };
 
@@ -94,7 +91,7 @@ pub struct OrgsQuery {
 pub async fn list(_: Permit<Admin>, service: web::Data<Service>, query: Query<OrgsQuery>) -> Result<Page<OrgView>, ApiError> {
     let OrgsQuery { limit, cursor, tier, banned } = query.0;
     let filter = OrgFilter { tier, banned: banned.map(Flag::get) };
-    let Listing { items, next } = service.store.orgs(page_of(limit, cursor), filter).await?;
+    let Listing { items, next } = service.store.orgs(&page_of(limit, cursor), &filter).await?;
     Ok(Page { items: items.iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }
 
@@ -150,13 +147,17 @@ fn metadata_of(metadata: Option<Json>) -> Result<Map<String, Json>, Issue> {
 }
 
 /// Registers an org, or replaces what is known of it.
-pub async fn put(permit: Permit<Admin>, path: Path<OrgId>, writer: Writer<Idempotent>, body: Body<OrgBody>) -> Result<Put<OrgView>, ApiError> {
+pub async fn put(
+    permit: Permit<Admin>,
+    path: Path<OrgId>,
+    writer: Writer<Idempotent>,
+    body: Body<OrgBody>,
+) -> Result<Put<OrgView>, ApiError> {
     let OrgBody { tier, name, metadata } = body.value;
     checked([Text("name", name.as_deref(), MAX_DESCRIPTION)])?;
     let metadata = metadata_of(metadata).map_err(|issue| ApiError::InvalidBody(vec![issue]))?;
     let name = name.unwrap_or_else(|| path.0.to_string());
-    let view = |(stored, created): &(Stored<Org>, bool)| View { status: if *created { 201 } else { 200 }, ..changed(stored) };
-    writer.run(&permit, &body.bytes, PutOrg { id: path.0, tier, name, metadata }, view).await
+    writer.run(&permit, &body.bytes, PutOrg { id: path.0, tier, name, metadata }, View::put).await
 }
 
 /// How deleting is documented.
@@ -170,9 +171,12 @@ pub const DELETE: Doc = Doc {
 };
 
 /// Deletes an org.
-pub async fn delete(permit: Permit<Admin>, path: Path<OrgId>, writer: Writer<Idempotent>) -> Result<Changed<OrgView>, ApiError> {
-    let view = |stored: &Stored<Org>| View { status: 200, data: stored.into(), revision: None };
-    writer.run(&permit, &[], DeleteOrg { id: path.0 }, view).await
+pub async fn delete(
+    permit: Permit<Admin>,
+    path: Path<OrgId>,
+    writer: Writer<Idempotent>,
+) -> Result<Changed<OrgView>, ApiError> {
+    writer.run(&permit, &[], DeleteOrg { id: path.0 }, View::deleted).await
 }
 
 /// Why somebody is banned.
@@ -196,14 +200,26 @@ pub const BAN: Doc = Doc {
 };
 
 /// Bans an org.
-pub async fn ban(permit: Permit<Admin>, path: Path<OrgId>, writer: Writer<Once>, body: OptionalBody<BanBody>) -> Result<Changed<OrgView>, ApiError> {
+pub async fn ban(
+    permit: Permit<Admin>,
+    path: Path<OrgId>,
+    writer: Writer<Once>,
+    body: OptionalBody<BanBody>,
+) -> Result<Changed<OrgView>, ApiError> {
     let reason = body.0.value.reason;
     checked([Text("reason", reason.as_deref(), MAX_REASON)])?;
-    writer.run(&permit, &body.0.bytes, BanOrg { id: path.0, reason }, changed).await
+    writer.run(&permit, &body.0.bytes, BanOrg { id: path.0, reason }, View::changed).await
 }
 
 /// How lifting a ban is documented.
-pub const UNBAN: Doc = Doc { id: "unbanOrg", tag: ORGS, summary: "Lift the ban of an org", text: "", examples: &[("nothing to say", "{}")], errors: &["not_found"] };
+pub const UNBAN: Doc = Doc {
+    id: "unbanOrg",
+    tag: ORGS,
+    summary: "Lift the ban of an org",
+    text: "",
+    examples: &[("nothing to say", "{}")],
+    errors: &["not_found"],
+};
 
 /// A body with nothing in it.
 #[derive(Debug, Deserr, ToSchema)]
@@ -211,6 +227,11 @@ pub const UNBAN: Doc = Doc { id: "unbanOrg", tag: ORGS, summary: "Lift the ban o
 pub struct EmptyBody {}
 
 /// Lifts the ban of an org.
-pub async fn unban(permit: Permit<Admin>, path: Path<OrgId>, writer: Writer<Once>, body: OptionalBody<EmptyBody>) -> Result<Changed<OrgView>, ApiError> {
-    writer.run(&permit, &body.0.bytes, UnbanOrg { id: path.0 }, changed).await
+pub async fn unban(
+    permit: Permit<Admin>,
+    path: Path<OrgId>,
+    writer: Writer<Once>,
+    body: OptionalBody<EmptyBody>,
+) -> Result<Changed<OrgView>, ApiError> {
+    writer.run(&permit, &body.0.bytes, UnbanOrg { id: path.0 }, View::changed).await
 }

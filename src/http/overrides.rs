@@ -17,7 +17,8 @@ use crate::domain::effective::{Mode, Override};
 use crate::domain::names::{LimitKeyName, OrgId, RecordId};
 use crate::domain::time::UtcMillis;
 use crate::domain::value::{Value, WrittenValue};
-use crate::store::{CreateOverride, DeleteOverride, Listing, OverrideInfo, Stored};
+use crate::store::commands::{CreateOverride, DeleteOverride};
+use crate::store::{Listing, OverrideInfo, Stored};
 use crate::wire::Issues;
 
 /// An override.
@@ -66,16 +67,26 @@ pub const LIST: Doc = Doc {
 };
 
 /// The overrides of an org.
-pub async fn list(_: Permit<Admin>, service: web::Data<Service>, path: Path<OrgId>, query: Query<Paging>) -> Result<Page<OverrideView>, ApiError> {
-    let Listing { items, next } = service.store.overrides(&path.0, query.0.into()).await?;
+pub async fn list(
+    _: Permit<Admin>,
+    service: web::Data<Service>,
+    path: Path<OrgId>,
+    query: Query<Paging>,
+) -> Result<Page<OverrideView>, ApiError> {
+    let Listing { items, next } = service.store.overrides(&path.0, &query.0.into()).await?;
     Ok(Page { items: items.iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }
 
 /// How one is documented.
-pub const GET: Doc = Doc { id: "getOverride", tag: ORGS, summary: "One override", text: "", examples: &[], errors: &["not_found"] };
+pub const GET: Doc =
+    Doc { id: "getOverride", tag: ORGS, summary: "One override", text: "", examples: &[], errors: &["not_found"] };
 
 /// One override.
-pub async fn get(_: Permit<Admin>, service: web::Data<Service>, path: Path<(OrgId, RecordId)>) -> Result<Resource<OverrideView>, ApiError> {
+pub async fn get(
+    _: Permit<Admin>,
+    service: web::Data<Service>,
+    path: Path<(OrgId, RecordId)>,
+) -> Result<Resource<OverrideView>, ApiError> {
     let stored = service.store.override_(&path.0.0, &path.0.1).await?;
     Ok(Resource { data: (&stored).into(), revision: stored.revision })
 }
@@ -89,7 +100,10 @@ pub const CREATE: Doc = Doc {
            `add` overrides. Of several active `set` overrides the one that started last wins.",
     examples: &[
         ("ten more", r#"{"limitKey":"max_creators_per_org","mode":"add","value":{"max":10},"reason":"goodwill"}"#),
-        ("unlimited for a while", r#"{"limitKey":"stats_history_retention_days","mode":"set","value":{"unlimited":true},"reason":"trial","expiresAt":"2099-01-01T00:00:00Z"}"#),
+        (
+            "unlimited for a while",
+            r#"{"limitKey":"stats_history_retention_days","mode":"set","value":{"unlimited":true},"reason":"trial","expiresAt":"2099-01-01T00:00:00Z"}"#,
+        ),
     ],
     errors: &["not_found", "gone"],
 };
@@ -128,23 +142,19 @@ pub async fn create(
     checked([Text("reason", reason.as_deref(), MAX_REASON)])?;
     let reason = reason.unwrap_or_default();
     let command = CreateOverride { org: path.0, limit_key, mode, value, reason, starts_at, expires_at };
-    let view = |stored: &Stored<OverrideInfo>| View { status: 201, data: stored.into(), revision: Some(stored.revision) };
-    writer.run(&permit, &body.bytes, command, view).await
+    writer.run(&permit, &body.bytes, command, View::created).await
 }
 
 /// How deleting is documented.
-pub const DELETE: Doc = Doc {
-    id: "deleteOverride",
-    tag: ORGS,
-    summary: "Take an override back",
-    text: "",
-    examples: &[],
-    errors: &["not_found"],
-};
+pub const DELETE: Doc =
+    Doc { id: "deleteOverride", tag: ORGS, summary: "Take an override back", text: "", examples: &[], errors: &["not_found"] };
 
 /// Takes an override back.
-pub async fn delete(permit: Permit<Admin>, path: Path<(OrgId, RecordId)>, writer: Writer<Idempotent>) -> Result<Changed<OverrideView>, ApiError> {
+pub async fn delete(
+    permit: Permit<Admin>,
+    path: Path<(OrgId, RecordId)>,
+    writer: Writer<Idempotent>,
+) -> Result<Changed<OverrideView>, ApiError> {
     let (org, id) = path.0;
-    let view = |stored: &Stored<OverrideInfo>| View { status: 200, data: stored.into(), revision: None };
-    writer.run(&permit, &[], DeleteOverride { org, id }, view).await
+    writer.run(&permit, &[], DeleteOverride { org, id }, View::deleted).await
 }

@@ -17,7 +17,8 @@ use crate::domain::limit_key::MAX_DESCRIPTION;
 use crate::domain::names::RecordId;
 use crate::domain::removed_endpoint::{check_method, check_path};
 use crate::domain::time::UtcMillis;
-use crate::store::{CreateRemovedEndpoint, DeleteRemovedEndpoint, Listing, RemovedEndpoint, Stored};
+use crate::store::commands::{CreateRemovedEndpoint, DeleteRemovedEndpoint};
+use crate::store::{Listing, RemovedEndpoint, Stored};
 use crate::wire::Issues;
 
 /// A removed endpoint.
@@ -46,11 +47,22 @@ impl From<&Stored<RemovedEndpoint>> for RemovedEndpointView {
 }
 
 /// How the list is documented.
-pub const LIST: Doc = Doc { id: "listRemovedEndpoints", tag: REMOVED, summary: "All removed endpoints, oldest first", text: "", examples: &[], errors: &[] };
+pub const LIST: Doc = Doc {
+    id: "listRemovedEndpoints",
+    tag: REMOVED,
+    summary: "All removed endpoints, oldest first",
+    text: "",
+    examples: &[],
+    errors: &[],
+};
 
 /// All removed endpoints.
-pub async fn list(_: Permit<Admin>, service: web::Data<Service>, query: Query<Paging>) -> Result<Page<RemovedEndpointView>, ApiError> {
-    let Listing { items, next } = service.store.removed_endpoints(query.0.into()).await?;
+pub async fn list(
+    _: Permit<Admin>,
+    service: web::Data<Service>,
+    query: Query<Paging>,
+) -> Result<Page<RemovedEndpointView>, ApiError> {
+    let Listing { items, next } = service.store.removed_endpoints(&query.0.into()).await?;
     Ok(Page { items: items.iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }
 
@@ -81,7 +93,11 @@ pub struct RemovedEndpointBody {
 }
 
 /// Enters a removed endpoint.
-pub async fn create(permit: Permit<Admin>, writer: Writer<Once>, body: Body<RemovedEndpointBody>) -> Result<Created<RemovedEndpointView>, ApiError> {
+pub async fn create(
+    permit: Permit<Admin>,
+    writer: Writer<Once>,
+    body: Body<RemovedEndpointBody>,
+) -> Result<Created<RemovedEndpointView>, ApiError> {
     let RemovedEndpointBody { method, path, replacement } = body.value;
     let issues: Vec<_> = [check_method(&method).map_err(|e| e.at("method")), check_path(&path).map_err(|e| e.at("path"))]
         .into_iter()
@@ -91,15 +107,24 @@ pub async fn create(permit: Permit<Admin>, writer: Writer<Once>, body: Body<Remo
         return Err(ApiError::InvalidBody(issues));
     }
     checked([Text("replacement", replacement.as_deref(), MAX_DESCRIPTION)])?;
-    let view = |stored: &Stored<RemovedEndpoint>| View { status: 201, data: stored.into(), revision: Some(stored.revision) };
-    writer.run(&permit, &body.bytes, CreateRemovedEndpoint { method, path, replacement }, view).await
+    writer.run(&permit, &body.bytes, CreateRemovedEndpoint { method, path, replacement }, View::created).await
 }
 
 /// How deleting is documented.
-pub const DELETE: Doc = Doc { id: "deleteRemovedEndpoint", tag: REMOVED, summary: "Take a removed endpoint out", text: "", examples: &[], errors: &["not_found"] };
+pub const DELETE: Doc = Doc {
+    id: "deleteRemovedEndpoint",
+    tag: REMOVED,
+    summary: "Take a removed endpoint out",
+    text: "",
+    examples: &[],
+    errors: &["not_found"],
+};
 
 /// Takes a removed endpoint out.
-pub async fn delete(permit: Permit<Admin>, path: Path<RecordId>, writer: Writer<Idempotent>) -> Result<Changed<RemovedEndpointView>, ApiError> {
-    let view = |stored: &Stored<RemovedEndpoint>| View { status: 200, data: stored.into(), revision: None };
-    writer.run(&permit, &[], DeleteRemovedEndpoint { id: path.0 }, view).await
+pub async fn delete(
+    permit: Permit<Admin>,
+    path: Path<RecordId>,
+    writer: Writer<Idempotent>,
+) -> Result<Changed<RemovedEndpointView>, ApiError> {
+    writer.run(&permit, &[], DeleteRemovedEndpoint { id: path.0 }, View::deleted).await
 }

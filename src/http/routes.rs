@@ -6,8 +6,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::error::ApiError;
 use super::router::Table;
 use super::{
-    api_keys, audit, catalog, check, docs, entitlements, health, limit_keys, orgs, overrides, removed_endpoints, scopes, tier_limits,
-    tiers, users,
+    api_keys, audit, catalog, check, docs, entitlements, health, limit_keys, orgs, overrides, removed_endpoints, scopes,
+    tier_limits, tiers, users,
 };
 
 /// The groups of operations, in order, with what they are for.
@@ -110,7 +110,8 @@ pub fn table() -> Table {
 /// Serves everything: the operations, their document and its page, and the answers to all other requests.
 pub fn mount(config: &mut web::ServiceConfig, table: &Table) {
     table.mount(config);
-    let only_get = || web::route().to(|_: HttpRequest| async { Err::<HttpResponse, _>(ApiError::MethodNotAllowed("GET".to_owned())) });
+    let only_get =
+        || web::route().to(|_: HttpRequest| async { Err::<HttpResponse, _>(ApiError::MethodNotAllowed("GET".to_owned())) });
     let get = |path: &str| web::resource(path.to_owned()).default_service(only_get());
     config.service(get("/openapi.json").route(web::get().to(docs::openapi)));
     config.service(get("/docs").route(web::get().to(docs::redirect)));

@@ -15,7 +15,8 @@ use super::texts::{Text, checked};
 use super::writer::{Idempotent, View, Writer};
 use crate::domain::limit_key::MAX_DESCRIPTION;
 use crate::domain::names::ScopeName;
-use crate::store::{DeleteScope, Listing, PutScope, ScopeInfo, Stored};
+use crate::store::commands::{DeleteScope, PutScope};
+use crate::store::{Listing, ScopeInfo, Stored};
 use crate::wire::Issues;
 
 /// A scope.
@@ -50,7 +51,7 @@ pub const LIST: Doc = Doc {
 
 /// All scopes.
 pub async fn list(_: Permit<Admin>, service: web::Data<Service>, query: Query<Paging>) -> Result<Page<ScopeView>, ApiError> {
-    let Listing { items, next } = service.store.scopes(query.0.into()).await?;
+    let Listing { items, next } = service.store.scopes(&query.0.into()).await?;
     Ok(Page { items: items.iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }
 
@@ -75,16 +76,16 @@ pub struct ScopeBody {
 }
 
 /// Creates or replaces a scope.
-pub async fn put(permit: Permit<Admin>, path: Path<ScopeName>, writer: Writer<Idempotent>, body: Body<ScopeBody>) -> Result<Put<ScopeView>, ApiError> {
+pub async fn put(
+    permit: Permit<Admin>,
+    path: Path<ScopeName>,
+    writer: Writer<Idempotent>,
+    body: Body<ScopeBody>,
+) -> Result<Put<ScopeView>, ApiError> {
     let description = body.value.description;
     checked([Text("description", description.as_deref(), MAX_DESCRIPTION)])?;
     let command = PutScope { name: path.0, description: description.unwrap_or_default() };
-    let view = |(stored, created): &(Stored<ScopeInfo>, bool)| View {
-        status: if *created { 201 } else { 200 },
-        data: stored.into(),
-        revision: Some(stored.revision),
-    };
-    writer.run(&permit, &body.bytes, command, view).await
+    writer.run(&permit, &body.bytes, command, View::put).await
 }
 
 /// How deleting is documented.
@@ -98,7 +99,10 @@ pub const DELETE: Doc = Doc {
 };
 
 /// Deletes a scope.
-pub async fn delete(permit: Permit<Admin>, path: Path<ScopeName>, writer: Writer<Idempotent>) -> Result<Changed<ScopeView>, ApiError> {
-    let view = |stored: &Stored<ScopeInfo>| View { status: 200, data: stored.into(), revision: None };
-    writer.run(&permit, &[], DeleteScope { name: path.0 }, view).await
+pub async fn delete(
+    permit: Permit<Admin>,
+    path: Path<ScopeName>,
+    writer: Writer<Idempotent>,
+) -> Result<Changed<ScopeView>, ApiError> {
+    writer.run(&permit, &[], DeleteScope { name: path.0 }, View::deleted).await
 }

@@ -8,6 +8,7 @@ use subtle::ConstantTimeEq;
 use super::docs::OpenapiFile;
 use crate::domain::api_key::ApiKey;
 use crate::domain::names::{OrgId, TierName};
+use crate::domain::time::UtcMillis;
 use crate::identity::jwt::JwtVerifier;
 use crate::snapshot::Directory;
 use crate::store::{OrgFacts, Store, StoreError};
@@ -49,8 +50,8 @@ impl Service {
     }
 
     /// What is known of an org. One that was never registered has the default tier, if there is one.
-    pub async fn org(&self, org: &OrgId) -> Result<Option<Arc<OrgFacts>>, StoreError> {
-        let registered = self.directory.org(org).await?;
+    pub async fn org(&self, org: &OrgId, now: UtcMillis) -> Result<Option<Arc<OrgFacts>>, StoreError> {
+        let registered = self.directory.org(org, now).await?;
         Ok(registered.or_else(|| {
             let tier = self.default_tier.clone()?;
             Some(Arc::new(OrgFacts { tier, banned: false, overrides: Vec::new() }))

@@ -19,7 +19,8 @@ use crate::domain::limit_key::{Kind, LimitKey};
 use crate::domain::names::{LimitKeyName, TierName};
 use crate::domain::plan::Plan;
 use crate::domain::value::{Value, WrittenValue};
-use crate::store::{DeleteTierLimit, Listing, PageRequest, PutTierLimit, Stored, TierLimit};
+use crate::store::commands::{DeleteTierLimit, PutTierLimit};
+use crate::store::{Listing, PageRequest, Stored, TierLimit};
 
 /// What a tier says about a limit key.
 #[derive(Serialize, ToSchema)]
@@ -42,10 +43,6 @@ impl From<&Stored<TierLimit>> for TierLimitView {
     }
 }
 
-fn put_view((stored, created): &(Stored<TierLimit>, bool)) -> View<TierLimitView> {
-    View { status: if *created { 201 } else { 200 }, data: stored.into(), revision: Some(stored.revision) }
-}
-
 /// How the list is documented.
 pub const LIST: Doc = Doc {
     id: "listTierLimits",
@@ -63,7 +60,7 @@ pub async fn list(
     path: Path<TierName>,
     query: Query<Paging>,
 ) -> Result<Page<TierLimitView>, ApiError> {
-    let Listing { items, next } = service.store.tier_limits(&path.0, query.0.into()).await?;
+    let Listing { items, next } = service.store.tier_limits(&path.0, &query.0.into()).await?;
     Ok(Page { items: items.iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }
 
@@ -91,7 +88,7 @@ pub async fn put(
     body: Body<WrittenValue>,
 ) -> Result<Put<TierLimitView>, ApiError> {
     let (tier, limit_key) = path.0;
-    writer.run(&permit, &body.bytes, PutTierLimit { tier, limit_key, value: body.value }, put_view).await
+    writer.run(&permit, &body.bytes, PutTierLimit { tier, limit_key, value: body.value }, View::put).await
 }
 
 /// How removing is documented.
@@ -111,8 +108,7 @@ pub async fn delete(
     writer: Writer<Idempotent>,
 ) -> Result<Changed<TierLimitView>, ApiError> {
     let (tier, limit_key) = path.0;
-    let view = |stored: &Stored<TierLimit>| View { status: 200, data: stored.into(), revision: None };
-    writer.run(&permit, &[], DeleteTierLimit { tier, limit_key }, view).await
+    writer.run(&permit, &[], DeleteTierLimit { tier, limit_key }, View::deleted).await
 }
 
 /// One row of the retention table: a retention key, and its days on every tier.
@@ -186,7 +182,11 @@ pub const LIST_WINDOWS: Doc = Doc {
 };
 
 /// The retention keys as a table of tiers and days.
-pub async fn list_windows(_: Permit<Admin>, service: web::Data<Service>, query: Query<Paging>) -> Result<Page<RetentionWindowView>, ApiError> {
+pub async fn list_windows(
+    _: Permit<Admin>,
+    service: web::Data<Service>,
+    query: Query<Paging>,
+) -> Result<Page<RetentionWindowView>, ApiError> {
     let (plan, _) = service.store.plan().await?;
     let keys = plan.limit_keys.values().filter(|limit_key| limit_key.kind() == Kind::Retention && limit_key.archived.is_none());
     let rows = keys.map(|limit_key| (limit_key.name.clone(), row(&plan, limit_key))).collect();
@@ -215,5 +215,5 @@ pub async fn put_window(
     if kind != Kind::Retention {
         return Err(ApiError::NotFound("retention key"));
     }
-    writer.run(&permit, &body.bytes, PutTierLimit { tier, limit_key, value: body.value }, put_view).await
+    writer.run(&permit, &body.bytes, PutTierLimit { tier, limit_key, value: body.value }, View::put).await
 }

@@ -16,7 +16,8 @@ use super::writer::{Idempotent, View, Writer};
 use crate::domain::limit_key::{MAX_DESCRIPTION, MAX_LABEL};
 use crate::domain::names::TierName;
 use crate::domain::time::UtcMillis;
-use crate::store::{DeleteTier, Listing, PutTier, Stored, TierInfo};
+use crate::store::commands::{DeleteTier, PutTier};
+use crate::store::{Listing, Stored, TierInfo};
 use crate::wire::Issues;
 
 /// A tier.
@@ -48,7 +49,7 @@ pub const LIST: Doc = Doc { id: "listTiers", tag: TIERS, summary: "All tiers, by
 
 /// All tiers.
 pub async fn list(_: Permit<Admin>, service: web::Data<Service>, query: Query<Paging>) -> Result<Page<TierView>, ApiError> {
-    let Listing { items, next } = service.store.tiers(query.0.into()).await?;
+    let Listing { items, next } = service.store.tiers(&query.0.into()).await?;
     Ok(Page { items: items.iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }
 
@@ -86,17 +87,17 @@ pub struct TierBody {
 }
 
 /// Creates or replaces a tier.
-pub async fn put(permit: Permit<Admin>, path: Path<TierName>, writer: Writer<Idempotent>, body: Body<TierBody>) -> Result<Put<TierView>, ApiError> {
+pub async fn put(
+    permit: Permit<Admin>,
+    path: Path<TierName>,
+    writer: Writer<Idempotent>,
+    body: Body<TierBody>,
+) -> Result<Put<TierView>, ApiError> {
     let TierBody { name, description } = body.value;
     checked([Text("name", name.as_deref(), MAX_LABEL), Text("description", description.as_deref(), MAX_DESCRIPTION)])?;
     let display_name = name.unwrap_or_else(|| path.0.to_string());
-    let command = PutTier { name: path.0, display_name, description: description.unwrap_or_default() };
-    let view = |(stored, created): &(Stored<TierInfo>, bool)| View {
-        status: if *created { 201 } else { 200 },
-        data: stored.into(),
-        revision: Some(stored.revision),
-    };
-    writer.run(&permit, &body.bytes, command, view).await
+    let command = PutTier { tier: TierInfo { name: path.0, display_name, description: description.unwrap_or_default() } };
+    writer.run(&permit, &body.bytes, command, View::put).await
 }
 
 /// How deleting is documented.
@@ -110,7 +111,10 @@ pub const DELETE: Doc = Doc {
 };
 
 /// Deletes a tier.
-pub async fn delete(permit: Permit<Admin>, path: Path<TierName>, writer: Writer<Idempotent>) -> Result<Changed<TierView>, ApiError> {
-    let view = |stored: &Stored<TierInfo>| View { status: 200, data: stored.into(), revision: None };
-    writer.run(&permit, &[], DeleteTier { name: path.0 }, view).await
+pub async fn delete(
+    permit: Permit<Admin>,
+    path: Path<TierName>,
+    writer: Writer<Idempotent>,
+) -> Result<Changed<TierView>, ApiError> {
+    writer.run(&permit, &[], DeleteTier { name: path.0 }, View::deleted).await
 }

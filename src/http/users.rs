@@ -15,7 +15,8 @@ use super::texts::{MAX_REASON, Text, checked};
 use super::writer::{Once, View, Writer};
 use crate::domain::names::UserId;
 use crate::domain::time::UtcMillis;
-use crate::store::{Ban, BanUser, Stored, UnbanUser, User};
+use crate::store::commands::{BanUser, UnbanUser};
+use crate::store::{Ban, Stored, User};
 
 /// A user.
 #[derive(Serialize, ToSchema)]
@@ -40,10 +41,6 @@ impl From<&Stored<User>> for UserView {
         let (banned_at, ban_reason) = ban.map_or((None, None), |Ban { at, reason }| (Some(at), reason));
         Self { user: id, banned: banned_at.is_some(), banned_at, ban_reason }
     }
-}
-
-fn changed(stored: &Stored<User>) -> View<UserView> {
-    View { status: 200, data: stored.into(), revision: Some(stored.revision) }
 }
 
 /// How one is documented.
@@ -73,16 +70,33 @@ pub const BAN: Doc = Doc {
 };
 
 /// Bans a user.
-pub async fn ban(permit: Permit<Admin>, path: Path<UserId>, writer: Writer<Once>, body: OptionalBody<BanBody>) -> Result<Changed<UserView>, ApiError> {
+pub async fn ban(
+    permit: Permit<Admin>,
+    path: Path<UserId>,
+    writer: Writer<Once>,
+    body: OptionalBody<BanBody>,
+) -> Result<Changed<UserView>, ApiError> {
     let reason = body.0.value.reason;
     checked([Text("reason", reason.as_deref(), MAX_REASON)])?;
-    writer.run(&permit, &body.0.bytes, BanUser { id: path.0, reason }, changed).await
+    writer.run(&permit, &body.0.bytes, BanUser { id: path.0, reason }, View::changed).await
 }
 
 /// How lifting a ban is documented.
-pub const UNBAN: Doc = Doc { id: "unbanUser", tag: USERS, summary: "Lift the ban of a user", text: "", examples: &[("nothing to say", "{}")], errors: &[] };
+pub const UNBAN: Doc = Doc {
+    id: "unbanUser",
+    tag: USERS,
+    summary: "Lift the ban of a user",
+    text: "",
+    examples: &[("nothing to say", "{}")],
+    errors: &[],
+};
 
 /// Lifts the ban of a user.
-pub async fn unban(permit: Permit<Admin>, path: Path<UserId>, writer: Writer<Once>, body: OptionalBody<EmptyBody>) -> Result<Changed<UserView>, ApiError> {
-    writer.run(&permit, &body.0.bytes, UnbanUser { id: path.0 }, changed).await
+pub async fn unban(
+    permit: Permit<Admin>,
+    path: Path<UserId>,
+    writer: Writer<Once>,
+    body: OptionalBody<EmptyBody>,
+) -> Result<Changed<UserView>, ApiError> {
+    writer.run(&permit, &body.0.bytes, UnbanUser { id: path.0 }, View::changed).await
 }

@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::extract::{Admin, IdempotencyKey, Permit, Preconditions};
 use super::service::Service;
 use crate::clock;
-use crate::store::{Command, Expected, IdempotentCall, Replayable, StoreError, WriteContext, Written};
+use crate::store::{Command, Created, Executed, Expected, IdempotentCall, StoreError, Stored, WriteContext, Written};
 
 /// A write that is repeated safely by its nature: PUT, PATCH, DELETE. Takes `If-Match`.
 pub struct Idempotent;
@@ -39,6 +39,40 @@ pub struct View<T> {
     pub data: T,
     /// The revision of its last change, for the `ETag`; nothing when it is gone.
     pub revision: Option<u64>,
+}
+
+impl<T> View<T> {
+    /// 201 when a `PUT` created, 200 when it replaced.
+    pub fn put<R>((stored, Created(is_new)): &(Stored<R>, Created)) -> Self
+    where
+        T: for<'a> From<&'a Stored<R>>,
+    {
+        Self { status: if *is_new { 201 } else { 200 }, data: stored.into(), revision: Some(stored.revision) }
+    }
+
+    /// 201.
+    pub fn created<R>(stored: &Stored<R>) -> Self
+    where
+        T: for<'a> From<&'a Stored<R>>,
+    {
+        Self { status: 201, data: stored.into(), revision: Some(stored.revision) }
+    }
+
+    /// 200.
+    pub fn changed<R>(stored: &Stored<R>) -> Self
+    where
+        T: for<'a> From<&'a Stored<R>>,
+    {
+        Self { status: 200, data: stored.into(), revision: Some(stored.revision) }
+    }
+
+    /// 200, with what it was.
+    pub fn deleted<R>(stored: &Stored<R>) -> Self
+    where
+        T: for<'a> From<&'a Stored<R>>,
+    {
+        Self { status: 200, data: stored.into(), revision: None }
+    }
 }
 
 impl<Form> Writer<Form> {
@@ -84,12 +118,15 @@ impl<Form> Writer<Form> {
             Ok(written) => Some(answer(written, view(&written.output))),
             Err(error) => ApiError::from(error).to_recorded(),
         };
-        let replayable = self.service.store.run_once(context, call, command, render).await?;
-        self.service.directory.reaches(self.service.store.committed_revision()).await;
-        Ok(match replayable {
-            Replayable::Done(recorded) => Change::recorded(recorded, false),
-            Replayable::Replayed(recorded) => Change::recorded(recorded, true),
-        })
+        match self.service.store.run_once(context, call, command, render).await? {
+            Executed::Replayed(recorded) => Ok(Change::recorded(recorded, true)),
+            Executed::Fresh { result, recorded } => {
+                if let Ok(written) = &result {
+                    self.service.directory.reaches(written.revision).await;
+                }
+                recorded.map(|recorded| Change::recorded(recorded, false)).ok_or(ApiError::Internal)
+            }
+        }
     }
 
     fn call(&self, permit: &Permit<Admin>, key: &str, body: &[u8]) -> IdempotentCall {
@@ -139,4 +176,3 @@ impl Describe for Writer<Once> {
         IdempotencyKey::describe(description);
     }
 }
-

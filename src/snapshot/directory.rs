@@ -86,9 +86,9 @@ impl Directory {
     }
 
     /// What is known of an org.
-    pub async fn org(&self, org: &OrgId) -> Result<Option<Arc<OrgFacts>>, StoreError> {
+    pub async fn org(&self, org: &OrgId, now: UtcMillis) -> Result<Option<Arc<OrgFacts>>, StoreError> {
         let load = || async {
-            let facts = self.inner.store.org_facts(org).await?;
+            let facts = self.inner.store.org_facts(org, now).await?;
             Ok((facts, [Some(Group::of(Subject::Org(org.as_str()))), None, None]))
         };
         self.cached(&self.inner.orgs, org, load).await

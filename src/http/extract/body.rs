@@ -39,9 +39,8 @@ async fn read(payload: &mut Payload) -> Result<Vec<u8>, ApiError> {
     let mut bytes = BytesMut::new();
     let mut dropped: usize = 0;
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| {
-            ApiError::InvalidBody(vec![Issue::new("", format!("did not arrive whole: {error}"))])
-        })?;
+        let chunk =
+            chunk.map_err(|error| ApiError::InvalidBody(vec![Issue::new("", format!("did not arrive whole: {error}"))]))?;
         if dropped == 0 && bytes.len().saturating_add(chunk.len()) <= MAX_BODY_BYTES {
             bytes.extend_from_slice(&chunk);
         } else {

@@ -51,7 +51,11 @@ impl Describe for Preconditions {
     fn describe(description: &mut Description<'_>) {
         description.error("precondition_failed");
         let text = || ObjectBuilder::new().schema_type(Type::String);
-        description.header_parameter("If-Match", "The `ETag` that the resource must still have, or `*`: it must exist.", text());
+        description.header_parameter(
+            "If-Match",
+            "The `ETag` that the resource must still have, or `*`: it must exist.",
+            text(),
+        );
         description.header_parameter("If-None-Match", "`*`: it must not exist yet.", text().enum_values(Some(["*"])));
     }
 }

@@ -88,7 +88,8 @@ pub struct PageLimit(u64);
 
 impl FromText for PageLimit {
     fn from_text(text: &str) -> Result<Self, String> {
-        let number = text.parse().ok().filter(|number| (1..=MAX_PAGE).contains(number) && text.bytes().all(|b| b.is_ascii_digit()));
+        let number =
+            text.parse().ok().filter(|number| (1..=MAX_PAGE).contains(number) && text.bytes().all(|b| b.is_ascii_digit()));
         number.map(Self).ok_or_else(|| format!("must be a whole number from 1 to {MAX_PAGE}"))
     }
 }

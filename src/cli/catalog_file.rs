@@ -1,0 +1,110 @@
+//! `plimsoll catalog`: the catalogue as a file, in YAML or JSON.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value as Json;
+
+use super::keys::{catalogued, sentence};
+use super::{close, open};
+use crate::clock;
+use crate::config::DatabaseSettings;
+use crate::domain::plan::{Change, Plan};
+use crate::server::by_hand;
+use crate::store::commands::ApplyPlan;
+use crate::store::{Access, Store};
+use crate::wire::plan::PlanDocument;
+
+/// What can be done with the catalogue.
+#[derive(Debug, Subcommand)]
+pub(super) enum CatalogCommand {
+    /// Create and replace what a file names; delete nothing
+    Apply(ApplyArguments),
+    /// Print the catalogue; the same catalogue prints the same bytes
+    Export(ExportArguments),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ApplyArguments {
+    #[command(flatten)]
+    database: DatabaseSettings,
+    /// Print what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// A YAML or JSON file
+    file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ExportArguments {
+    #[command(flatten)]
+    database: DatabaseSettings,
+    /// How it is written
+    #[arg(long, default_value = "yaml")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Yaml,
+    Json,
+}
+
+pub(super) async fn run(command: CatalogCommand) -> Result<(), String> {
+    match command {
+        CatalogCommand::Apply(ApplyArguments { database, dry_run, file }) => {
+            let store = open(&database).await?;
+            let applied = apply(&store, &file, dry_run).await;
+            close(&store).await?;
+            report(&applied?, dry_run);
+            Ok(())
+        }
+        CatalogCommand::Export(ExportArguments { database, format }) => export(&database, format).await,
+    }
+}
+
+/// Applies a file, whole or not at all. Errors name every finding.
+pub async fn apply(store: &Store, file: &Path, dry_run: bool) -> Result<Vec<Change>, String> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("The catalogue file {} cannot be read: {error}", file.display()))?;
+    apply_text(store, &text, dry_run)
+        .await
+        .map_err(|error| format!("The catalogue file {} is refused:\n{error}", file.display()))
+}
+
+/// Applies the text of a catalogue file. YAML is read, and so JSON, which is a part of it.
+pub async fn apply_text(store: &Store, text: &str, dry_run: bool) -> Result<Vec<Change>, String> {
+    let document: Json = yaml_serde::from_str(text).map_err(|error| error.to_string())?;
+    let (known, _) = store.plan().await.map_err(|error| error.to_string())?;
+    let change = PlanDocument::read(document, &known, clock::now()).map_err(|issues| catalogued(&issues))?;
+    let written = store.run(by_hand(), ApplyPlan { change, dry_run }).await;
+    written.map(|written| written.output).map_err(|error| sentence(&error))
+}
+
+fn report(changes: &[Change], dry_run: bool) {
+    for change in changes {
+        let is_new = match change {
+            Change::LimitKey { before, .. } => before.is_none(),
+            Change::Tier { before, .. } => before.is_none(),
+            Change::Limit { before, .. } => before.is_none(),
+        };
+        println!("{} {}", if is_new { "+" } else { "~" }, change.path());
+    }
+    let verb = if dry_run { "would change" } else { "changed" };
+    println!("{} {verb}.", changes.len());
+}
+
+async fn export(database: &DatabaseSettings, format: Format) -> Result<(), String> {
+    let store = Store::open(&database.database_url, Access::ReadOnly).await.map_err(|error| error.to_string())?;
+    let (plan, _) = store.plan().await.map_err(|error| error.to_string())?;
+    close(&store).await?;
+    print!("{}", written(&plan, format)?);
+    Ok(())
+}
+
+fn written(plan: &Plan, format: Format) -> Result<String, String> {
+    match format {
+        Format::Yaml => yaml_serde::to_string(plan).map_err(|error| error.to_string()),
+        Format::Json => serde_json::to_string_pretty(plan).map(|text| text + "\n").map_err(|error| error.to_string()),
+    }
+}

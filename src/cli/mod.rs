@@ -1,0 +1,100 @@
+//! The command line.
+
+pub mod catalog_file;
+mod keys;
+mod quickstart;
+
+use clap::{Parser, Subcommand};
+use secrecy::ExposeSecret;
+
+use crate::config::{DatabaseSettings, LogSettings, ServeSettings, check_variables};
+use crate::store::{Access, Store};
+use crate::{http, server, telemetry};
+
+/// Plimsoll: the plan-limits service. One place that knows what an org may do.
+#[derive(Debug, Parser)]
+#[command(name = "plimsoll", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    log: LogSettings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API and its UI
+    Serve {
+        #[command(flatten)]
+        database: DatabaseSettings,
+        #[command(flatten)]
+        settings: Box<ServeSettings>,
+    },
+    /// Try it: serve a real product's plan with a demo org on each tier
+    Quickstart {
+        #[command(flatten)]
+        settings: Box<ServeSettings>,
+        #[command(flatten)]
+        database: quickstart::QuickstartDatabase,
+    },
+    /// Make the database, or bring it up to date
+    Migrate {
+        #[command(flatten)]
+        database: DatabaseSettings,
+    },
+    /// API keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// The catalogue as a file
+    #[command(subcommand)]
+    Catalog(catalog_file::CatalogCommand),
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+/// Runs the command that was given. Errors are sentences.
+pub fn run() -> Result<(), String> {
+    // An unknown variable first: clap would name the settings that it knows only.
+    check_variables::<Cli>()?;
+    let Cli { log, command } = Cli::parse();
+    telemetry::start_logs(&log.filter, log.format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("The runtime cannot be started: {error}"))?;
+    runtime.block_on(dispatch(command))
+}
+
+async fn dispatch(command: Command) -> Result<(), String> {
+    match command {
+        Command::Serve { database, settings } => serve(&database, &settings).await,
+        Command::Quickstart { settings, database } => quickstart::run(*settings, database).await,
+        Command::Migrate { database } => migrate(&database).await,
+        Command::Keys(command) => keys::run(command).await,
+        Command::Catalog(command) => catalog_file::run(command).await,
+        Command::Openapi => {
+            print!("{}", http::openapi::text(&http::routes::table()));
+            Ok(())
+        }
+    }
+}
+
+async fn serve(database: &DatabaseSettings, settings: &ServeSettings) -> Result<(), String> {
+    let started = server::start(settings, &database.database_url).await?;
+    if let Some(secret) = &started.new_admin_key {
+        println!("Admin API key, shown this once: {}", secret.expose_secret());
+    }
+    started.running.until_stopped().await
+}
+
+async fn migrate(database: &DatabaseSettings) -> Result<(), String> {
+    let store = open(database).await?;
+    println!("The database is up to date.");
+    close(&store).await
+}
+
+async fn open(database: &DatabaseSettings) -> Result<Store, String> {
+    Store::open(&database.database_url, Access::ReadWrite).await.map_err(|error| error.to_string())
+}
+
+async fn close(store: &Store) -> Result<(), String> {
+    store.close().await.map_err(|error| format!("The database could not be closed: {error}"))
+}
