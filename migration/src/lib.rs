@@ -42,6 +42,6 @@ mod tests {
 
     #[test]
     fn the_schema_version_counts_the_steps() {
-        assert_eq!(u32::try_from(Migrator::migrations().len()), Ok(SCHEMA_VERSION));
+        assert_eq!(Migrator::migrations().len().try_into(), Ok(SCHEMA_VERSION));
     }
 }

@@ -50,9 +50,9 @@ impl Plan {
         merged
     }
 
-    /// Every value whose limit key does not exist, or takes another form.
+    /// Every value whose limit key does not exist or takes another form, and every replacement that is none.
     pub fn contradictions(&self) -> Vec<Issue> {
-        let mut issues = Vec::new();
+        let mut issues: Vec<Issue> = self.limit_keys.values().filter_map(|key| self.bad_replacement(key)).collect();
         for (tier_name, tier) in &self.tiers {
             for (name, value) in &tier.limits {
                 let path = format!("tiers.{tier_name}.limits.{name}");
@@ -67,6 +67,16 @@ impl Plan {
             }
         }
         issues
+    }
+
+    fn bad_replacement(&self, limit_key: &LimitKey) -> Option<Issue> {
+        let replacement = limit_key.archived.as_ref()?.replacement.as_ref()?;
+        let message = match (*replacement == limit_key.name, self.limit_keys.contains_key(replacement)) {
+            (true, _) => "must be another limit key",
+            (false, false) => "there is no such limit key",
+            (false, true) => return None,
+        };
+        Some(Issue::new(format!("limitKeys.{}.replacement", limit_key.name), message))
     }
 
     /// What has to change to get from here to `target`, in a stable order.

@@ -19,6 +19,8 @@ mod rows_catalogue;
 mod rows_keys;
 mod rows_orgs;
 mod seal;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::fs::File;

@@ -285,8 +285,7 @@ async fn pool(options: SqliteConnectOptions, size: u32) -> Result<DatabaseConnec
     pool.max_connections(size).min_connections(1).acquire_timeout(TURN_TIMEOUT).test_before_acquire(false);
     pool.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>).sqlx_logging(false).record_stmt_in_spans(false);
     let mut connection = Database::connect(pool).await?;
-    let statements = metrics::counter!("plimsoll_database_statements_total");
-    connection.set_metric_callback(move |_| statements.increment(1));
+    connection.set_metric_callback(|_| metrics::counter!("plimsoll_database_statements_total").increment(1));
     Ok(connection)
 }
 

@@ -1,6 +1,7 @@
 //! Questions that reads and changes both ask, of a connection or inside a transaction.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 
 use entity::{api_key, api_key_scope, api_key_secret, limit_key, scope, tier, tier_limit};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
@@ -69,7 +70,7 @@ pub(super) async fn plan(db: &impl ConnectionTrait) -> Result<Plan, StoreError> 
     }
     for row in tier::Entity::find().all(db).await? {
         let TierInfo { name, display_name, description } = TierInfo::from_row(&row)?;
-        plan.tiers.insert(name, Tier { name: display_name, description, limits: std::collections::BTreeMap::new() });
+        plan.tiers.insert(name, Tier { name: display_name, description, limits: BTreeMap::new() });
     }
     for row in tier_limit::Entity::find().all(db).await? {
         let TierLimit { tier, limit_key, value } = TierLimit::from_row(&row)?;
@@ -93,11 +94,15 @@ pub(super) async fn api_keys(
     rows: &[api_key::Model],
     now: UtcMillis,
 ) -> Result<Vec<Stored<ApiKeyInfo>>, StoreError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let ids = || rows.iter().map(|row| row.id.as_str());
     let scopes = api_key_scope::Entity::find().filter(api_key_scope::Column::KeyId.is_in(ids())).all(db).await?;
     let secrets = api_key_secret::Entity::find().filter(api_key_secret::Column::KeyId.is_in(ids()));
-    let secrets = secrets.filter(still_good_at(now)).order_by_desc(api_key_secret::Column::CreatedAt);
-    let secrets = secrets.order_by_asc(api_key_secret::Column::Hash).all(db).await?;
+    let mut secrets = secrets.filter(still_good_at(now)).all(db).await?;
+    // The newest has no end of its own; this also orders those that were made in the same millisecond.
+    secrets.sort_by_key(|secret| (secret.expires_at.is_some(), Reverse(secret.created_at), Reverse(secret.expires_at)));
     let mut scopes_of: HashMap<String, Vec<ScopeName>> = HashMap::new();
     for row in scopes {
         scopes_of.entry(row.key_id).or_default().push(text(&row.scope)?);

@@ -38,6 +38,7 @@ impl Command for RotateApiKey {
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
         let before = find_target(tx, &self.id).await?;
         check_good(&before.value, tx)?;
+        check_unused(tx, &self.secret).await?;
         retire(tx, &self.id, self.overlap_seconds).await?;
         let rest = own(&self.id).filter(still_good_at(tx.now())).count(tx.db()).await?;
         if rest >= MAX_GOOD_SECRETS {
@@ -77,12 +78,17 @@ async fn retire(tx: &WriteTx, id: &RecordId, overlap_seconds: u64) -> Result<(),
     Ok(())
 }
 
-/// Adds a secret to an API key. A secret belongs to one API key only.
+/// A secret is given once: not to two API keys, nor to one again.
+pub(super) async fn check_unused(tx: &WriteTx, secret: &NewSecret) -> Result<(), StoreError> {
+    match api_key_secret::Entity::find_by_id(secret.hash.to_vec()).one(tx.db()).await? {
+        Some(_) => Err(StoreError::Duplicate("The secret belongs to an API key already".to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// Adds an unused secret to an API key.
 pub(super) async fn add_secret(tx: &WriteTx, id: &RecordId, secret: NewSecret) -> Result<(), StoreError> {
     let hash = secret.hash.to_vec();
-    if api_key_secret::Entity::find_by_id(hash.clone()).one(tx.db()).await?.is_some() {
-        return Err(StoreError::Duplicate("The secret belongs to an API key already".to_owned()));
-    }
     let (key_id, shown, created_at) = (id.to_string(), secret.shown, tx.now().get());
     let row = api_key_secret::Model { hash, key_id, shown, expires_at: None, created_at };
     api_key_secret::Entity::insert(row.into_active_model()).exec_without_returning(tx.db()).await?;

@@ -4,7 +4,7 @@ use entity::api_key_scope;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::super::{ApiKeyInfo, Command, Object, Org, StoreError, Stored, WriteTx, queries};
-use super::api_key_secrets::{NewSecret, add_secret};
+use super::api_key_secrets::{NewSecret, add_secret, check_unused};
 use super::new_id;
 use crate::domain::issue::Issue;
 use crate::domain::names::{OrgId, RecordId, ScopeName, UserId};
@@ -39,6 +39,7 @@ impl Command for CreateApiKey {
         if !issues.is_empty() {
             return Err(StoreError::Invalid(issues));
         }
+        check_unused(tx, &self.secret).await?;
         let Self { name, org, user, scopes, expires_at, secret } = self;
         let scopes: Scopes = scopes.into_iter().collect();
         let (id, shown) = (new_id("key")?, vec![secret.shown.clone()]);

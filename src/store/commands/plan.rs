@@ -31,7 +31,6 @@ impl Command for ApplyPlan {
         let target = current.merged_with(&self.change);
         let changes = current.changes_to(&target);
         let mut issues = target.contradictions();
-        issues.extend(unknown_replacements(&self.change, &target));
         issues.extend(overridden_kinds(tx, &changes).await?);
         if !issues.is_empty() {
             return Err(StoreError::Invalid(issues));
@@ -41,19 +40,6 @@ impl Command for ApplyPlan {
         }
         Ok(changes)
     }
-}
-
-fn unknown_replacements(change: &Plan, target: &Plan) -> Vec<Issue> {
-    let replaced = change.limit_keys.iter().filter_map(|(name, limit_key)| {
-        let replacement = replacement(limit_key)?;
-        let message = match (replacement == name, target.limit_keys.contains_key(replacement)) {
-            (true, _) => "must be another limit key",
-            (false, false) => "there is no such limit key",
-            (false, true) => return None,
-        };
-        Some(Issue::new(format!("limitKeys.{name}.replacement"), message))
-    });
-    replaced.collect()
 }
 
 /// The limit keys that exist and whose values are to take another form.
