@@ -11,6 +11,9 @@ use crate::domain::names::TierName;
 use crate::identity::jwt::{JwksSource, JwtSettings};
 use crate::telemetry::LogFormat;
 
+/// What libraries say at info is of no use to an operator.
+const DEFAULT_LOG: &str = "info,sea_orm_migration=warn,sqlx=warn,actix_server=warn";
+
 /// Where the database is. Every command takes it.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseSettings {
@@ -28,7 +31,7 @@ pub struct DatabaseSettings {
 #[derive(Args, Clone, Debug)]
 pub struct LogSettings {
     /// A level (error, warn, info, debug, trace), or directives such as `info,plimsoll::http=debug`.
-    #[arg(long = "log", env = "PLIMSOLL_LOG", value_name = "PLIMSOLL_LOG", default_value = "info", global = true)]
+    #[arg(long = "log", env = "PLIMSOLL_LOG", value_name = "PLIMSOLL_LOG", default_value = DEFAULT_LOG, global = true)]
     pub filter: String,
     /// How log lines look.
     #[arg(
@@ -88,7 +91,7 @@ struct JwtArguments {
     /// A file that holds it instead.
     #[arg(long, env = "PLIMSOLL_JWT_SECRET_FILE", value_name = "PLIMSOLL_JWT_SECRET_FILE", conflicts_with = "jwt_secret")]
     jwt_secret_file: Option<PathBuf>,
-    /// The key set of RS256, ES256 and EdDSA bearers: a file or an https URL.
+    /// The key set of RS256, ES256 and `EdDSA` bearers: a file or an https URL.
     #[arg(long, env = "PLIMSOLL_JWT_JWKS", value_name = "PLIMSOLL_JWT_JWKS")]
     jwt_jwks: Option<String>,
     /// The issuer that bearers must name. JWT bearers are off unless issuer and audience are set.

@@ -21,7 +21,8 @@ pub enum LogFormat {
 /// Sends logs to standard error. `filter` is a level, or directives such as `info,plimsoll::http=debug`.
 pub fn start_logs(filter: &str, format: LogFormat) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("PLIMSOLL_LOG is not a log filter: {error}"))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
     match format {
         LogFormat::Human => logs.try_init(),
         LogFormat::Json => logs.json().try_init(),

@@ -203,6 +203,14 @@ impl LimitKey {
     pub const fn kind(&self) -> Kind {
         self.rule.kind()
     }
+
+    /// What is written says whether a limit key is archived, not since when: a date that `before` has stays.
+    pub fn keep_archive_date(&mut self, before: Option<&Self>) {
+        let known = before.and_then(|before| before.archived.as_ref());
+        if let (Some(known), Some(archived)) = (known, self.archived.as_mut()) {
+            archived.at = known.at;
+        }
+    }
 }
 
 /// A limit key as it was written, before its kind says which fields belong.

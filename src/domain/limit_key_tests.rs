@@ -32,6 +32,8 @@ fn written(kind: Kind, given: &[&str]) -> WrittenLimitKey {
         window_seconds: given.contains(&"windowSeconds").then_some(60),
         bucket: text("bucket"),
         unit: text("unit"),
+        archived: None,
+        replacement: None,
     }
 }
 
@@ -43,7 +45,7 @@ fn subsets() -> impl Iterator<Item = Vec<&'static str>> {
 }
 
 fn judged(written: WrittenLimitKey) -> Result<LimitKey, Vec<Issue>> {
-    written.named(named("some_limit"), "limitKeys.some_limit.")
+    written.named(named("some_limit"), "limitKeys.some_limit.", UtcMillis::new(0))
 }
 
 fn misfits(written: WrittenLimitKey) -> Vec<String> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::issue::Issue;
-use super::limit_key::{Archived, LimitKey, Rule};
+use super::limit_key::{LimitKey, Rule};
 use super::names::{LimitKeyName, TierName};
 use super::value::Value;
 
@@ -38,7 +38,7 @@ impl Plan {
         let mut merged = self.clone();
         for (name, limit_key) in &change.limit_keys {
             let mut limit_key = limit_key.clone();
-            keep_archive_date(self.limit_keys.get(name), &mut limit_key);
+            limit_key.keep_archive_date(self.limit_keys.get(name));
             merged.limit_keys.insert(name.clone(), limit_key);
         }
         for (name, tier) in &change.tiers {
@@ -103,14 +103,6 @@ impl Plan {
             }
         }
         changes
-    }
-}
-
-/// A document says whether a limit key is archived, not when: an existing date stays.
-fn keep_archive_date(before: Option<&LimitKey>, limit_key: &mut LimitKey) {
-    if let (Some(Archived { at, .. }), Some(archived)) = (before.and_then(|b| b.archived.as_ref()), limit_key.archived.as_mut())
-    {
-        archived.at = *at;
     }
 }
 

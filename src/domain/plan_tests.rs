@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::limit_key::Archived;
 use crate::domain::limit_key::Kind;
 use crate::domain::testing::*;
 use crate::domain::time::UtcMillis;

@@ -189,7 +189,7 @@ pub struct BatchAnswers {
 pub enum BatchResult {
     /// A decision.
     #[schema(title = "Decision")]
-    Decision(DecisionView<'static>),
+    Decision(Box<DecisionView<'static>>),
     /// An error.
     Error(super::envelope::ErrorEnvelope),
 }

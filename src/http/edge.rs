@@ -30,10 +30,10 @@ impl RequestId {
         let is_well_formed =
             |value: &&HeaderValue| (1..=MAX_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(is_allowed);
         let given = request.headers().get(&REQUEST_ID).filter(is_well_formed).cloned();
-        Self(given.unwrap_or_else(Self::new))
+        Self(given.unwrap_or_else(Self::generate))
     }
 
-    fn new() -> HeaderValue {
+    fn generate() -> HeaderValue {
         let mut buffer = Uuid::encode_buffer();
         let text = Uuid::now_v7().simple().encode_lower(&mut buffer);
         HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))

@@ -18,9 +18,13 @@ impl Command for PutLimitKey {
     type Output = (Stored<LimitKey>, Created);
 
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
-        let limit_key = LimitKey { archived: None, ..self.limit_key };
+        let mut limit_key = self.limit_key;
         let before = tx.find::<LimitKey>(limit_key.name.as_str()).await?;
         tx.expect(before.as_ref())?;
+        limit_key.keep_archive_date(before.as_ref().map(|before| &before.value));
+        if let Some(replacement) = limit_key.archived.as_ref().and_then(|archived| archived.replacement.as_ref()) {
+            check_replacement(tx, &limit_key.name, replacement).await?;
+        }
         if let Some(before) = before.as_ref().filter(|before| before.value.kind() != limit_key.kind())
             && let Some(holder) = value_holder(tx, &limit_key.name).await?
         {
