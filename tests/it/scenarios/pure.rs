@@ -99,11 +99,11 @@ fn effective_of(case: &Case, plan: &Plan, limit_key: &LimitKey, now: UtcMillis) 
 fn override_of(plan: &Plan, number: usize, posted: &Value) -> Override {
     let text = |field: &str| posted[field].as_str();
     let limit_key: LimitKeyName = named(text("limitKey").expect("a limit key"));
-    let figure: document::Figure = serde_json::from_value(posted["value"].clone()).expect("a value");
+    let written = document::value(&posted["value"]);
     Override {
-        id: named(&format!("ovr_{number}")),
+        id: named(format!("ovr_{number}")),
         mode: named(text("mode").expect("a mode")),
-        value: figure.written().for_kind(plan.limit_keys[&limit_key].kind()).expect("a value of its kind"),
+        value: written.for_kind(plan.limit_keys[&limit_key].kind()).expect("a value of its kind"),
         starts_at: named_time(text("startsAt").expect("a start")),
         expires_at: text("expiresAt").map(named_time),
         limit_key,
