@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::Offset;
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use jiff::SignedDuration;
+use jiff::civil::{Date, DateTime};
 use serde::{Serialize, Serializer};
 
 use super::issue::Invalid;
@@ -16,28 +15,29 @@ pub const TIMESTAMP_PATTERN: &str =
 pub const DATE_PATTERN: &str = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$";
 
 const SECOND: i64 = 1_000;
+const NANOS_PER_MILLI: i128 = 1_000_000;
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+/// 0000-01-01T00:00:00Z, the first moment that RFC 3339 can write.
+const FIRST_MILLIS: i64 = -62_167_219_200_000;
+/// 9999-12-31T23:59:59.999Z, the last one; many a system writes it for "never".
+const LAST_MILLIS: i64 = 253_402_300_799_999;
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UtcMillis(i64);
 
 impl UtcMillis {
-    /// From milliseconds since the epoch, moved into the range that has a calendar date.
+    /// From milliseconds since the epoch, moved into the years 0 to 9999, which RFC 3339 can write.
     pub fn new(millis: i64) -> Self {
-        Self(millis.clamp(Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond()))
+        Self(millis.clamp(FIRST_MILLIS, LAST_MILLIS))
     }
 
     /// From an RFC 3339 timestamp in UTC with `Z`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let invalid = || Invalid::new("must be an RFC 3339 timestamp in UTC, such as 2026-11-22T09:30:00Z");
-        if !has_timestamp_shape(text.as_bytes()) {
-            return Err(invalid());
-        }
-        let timestamp: Timestamp = text.parse().map_err(|_| invalid())?;
-        // Towards the past, also before 1970: a moment stays on the day that it names.
-        let down = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Floor);
-        let timestamp = timestamp.round(down).map_err(|_| invalid())?;
-        Ok(Self(timestamp.as_millisecond()))
+        let civil = text.strip_suffix('Z').filter(|_| has_timestamp_shape(text.as_bytes())).ok_or_else(invalid)?;
+        let civil: DateTime = civil.parse().map_err(|_| invalid())?;
+        Ok(Self::of_civil(civil))
     }
 
     /// Milliseconds since the epoch.
@@ -69,12 +69,14 @@ impl UtcMillis {
         millis.div_ceil(1_000).max(1)
     }
 
-    fn civil(self) -> DateTime {
-        Offset::UTC.to_datetime(self.timestamp())
+    /// Rounded towards the past, also before 1970: a moment stays on the day that it names.
+    fn of_civil(civil: DateTime) -> Self {
+        let millis = civil.duration_since(EPOCH).as_nanos().div_euclid(NANOS_PER_MILLI);
+        Self::new(i64::try_from(millis).unwrap_or(LAST_MILLIS))
     }
 
-    fn timestamp(self) -> Timestamp {
-        Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::MAX)
+    fn civil(self) -> DateTime {
+        EPOCH.checked_add(SignedDuration::from_millis(self.0)).unwrap_or(DateTime::MAX)
     }
 }
 
@@ -96,7 +98,7 @@ fn has_timestamp_shape(bytes: &[u8]) -> bool {
 
 impl fmt::Display for UtcMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.timestamp(), f)
+        write!(f, "{}Z", self.civil())
     }
 }
 
@@ -136,8 +138,7 @@ impl Day {
 
     /// Its first moment.
     pub fn start(self) -> UtcMillis {
-        let timestamp = Offset::UTC.to_timestamp(self.0.to_datetime(Time::midnight()));
-        UtcMillis::new(timestamp.map_or(i64::MAX, Timestamp::as_millisecond))
+        UtcMillis::of_civil(self.0.at(0, 0, 0, 0))
     }
 
     /// The first day of its month.
@@ -212,7 +213,8 @@ mod tests {
 
     #[test]
     fn timestamps_are_utc_with_z() {
-        for good in ["2026-11-22T09:30:00Z", "2026-11-22T09:30:00.5Z", "2026-02-28T23:59:59.123456789Z"] {
+        for good in ["2026-11-22T09:30:00Z", "2026-11-22T09:30:00.5Z", "2026-02-28T23:59:59.123456789Z", "9999-12-31T23:59:59Z"]
+        {
             assert!(UtcMillis::parse(good).is_ok(), "{good}");
         }
         for bad in [
@@ -234,7 +236,7 @@ mod tests {
 
     #[test]
     fn timestamps_are_answered_as_they_came() {
-        for text in ["2026-11-22T09:30:00Z", "2026-11-22T09:30:00.25Z"] {
+        for text in ["2026-11-22T09:30:00Z", "2026-11-22T09:30:00.25Z", "9999-12-31T23:59:59.999Z", "0000-01-01T00:00:00Z"] {
             assert_eq!(UtcMillis::parse(text).map(|t| t.to_string()).as_deref(), Ok(text));
         }
     }

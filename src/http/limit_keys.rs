@@ -59,7 +59,9 @@ pub struct LimitKeyView {
     /// interval: the unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<String>,
-    /// Since when it is archived; null when it is not.
+    /// Whether it is archived: asked about no more.
+    archived: bool,
+    /// Since when; null when it is not.
     #[schema(required)]
     archived_at: Option<UtcMillis>,
     /// The limit key to ask about instead, when it is archived.
@@ -86,6 +88,7 @@ impl From<&Stored<LimitKey>> for LimitKeyView {
             bucket: None,
             per_request: None,
             unit: None,
+            archived: archived.is_some(),
             archived_at: archived.as_ref().map(|archived| archived.at),
             replacement: archived.and_then(|archived| archived.replacement),
             created_at: stored.created_at,

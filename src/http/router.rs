@@ -116,11 +116,12 @@ impl Table {
 
     /// Serves every operation, and answers 405 with `Allow` for the other methods of its path.
     pub fn mount(&self, config: &mut web::ServiceConfig) {
-        let mut by_path: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+        // The router tries resources in turn: fixed paths first, which are compared, then patterns, which are matched.
+        let mut by_path: BTreeMap<(bool, &str), Vec<&Entry>> = BTreeMap::new();
         for entry in &self.entries {
-            by_path.entry(entry.path).or_default().push(entry);
+            by_path.entry((entry.path.contains('{'), entry.path)).or_default().push(entry);
         }
-        for (path, entries) in by_path {
+        for ((_, path), entries) in by_path {
             let allowed: Vec<&str> = entries.iter().map(|entry| entry.method.as_str()).collect();
             let allowed: Arc<str> = allowed.join(", ").into();
             let refuse = move |_: HttpRequest| {

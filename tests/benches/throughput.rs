@@ -93,7 +93,7 @@ struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [64, 256])]
     connections: Vec<usize>,
     /// Threads of the generator.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 2)]
     threads: usize,
     /// Run as the bare server, answering so many bytes (the benchmark starts itself so).
     #[arg(long, hide = true)]
@@ -149,8 +149,11 @@ fn candidate(scenario: Scenario) -> Outcome<Candidate> {
 
 /// One round of each. Every other round starts with the other one, so that a drift of the machine cancels out.
 fn pair(load: &Load, bare: &Server, candidate: &Candidate, is_swapped: bool) -> Outcome<Pair> {
-    let of_bare = || -> Outcome<Measured> { load.run(bare.address, &candidate.key) };
-    let of_candidate = || load.run(candidate.server.address, &candidate.key);
+    let run = |name: &str, server: &Server| -> Outcome<Measured> {
+        load.run(server.address, &candidate.key).map_err(|error| format!("{name}: {error}").into())
+    };
+    let of_bare = || run("bare", bare);
+    let of_candidate = || run(candidate.name, &candidate.server);
     let (bare, candidate) = if is_swapped {
         let candidate = of_candidate()?;
         (of_bare()?, candidate)

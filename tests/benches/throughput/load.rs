@@ -181,9 +181,10 @@ impl Connection {
         self.stream.write_all(&self.request).await?;
         let mut received = 0;
         loop {
-            let count = self.stream.read(self.answer.get_mut(received..).unwrap_or_default()).await?;
+            let room = self.answer.get_mut(received..).filter(|room| !room.is_empty()).ok_or("the answer is too long")?;
+            let count = self.stream.read(room).await?;
             if count == 0 {
-                return Err("the server closed the connection, or its answer is too long".into());
+                return Err(format!("the server closed the connection after {received} bytes of an answer").into());
             }
             received += count;
             if let Some(body) = complete(self.answer.get(..received).unwrap_or_default())? {
