@@ -41,7 +41,6 @@ async fn a_limit_key_takes_the_fields_of_its_kind_only() {
     let server = Plimsoll::start().await;
     let table = [
         (json!({"default": {"max": 1}}), vec!["kind"]),
-        (json!({"kind": "count"}), vec!["default"]),
         (json!({"kind": "number", "default": {"max": 1}}), vec!["kind"]),
         (json!({"kind": "count", "default": {"days": 1}}), vec!["default"]),
         (json!({"kind": "feature", "default": {"unlimited": true}}), vec!["default"]),

@@ -14,9 +14,9 @@ async fn a_change_is_logged_with_who_did_what_before_and_after() {
     let server = Plimsoll::start().await;
     let key = server.key(&["admin"], None).await;
     let before = clock::now().to_string();
-    let put = key.request("PUT", "/v1/admin/tiers/free").header("X-Request-Id", "req-1").json(&json!({"name": "Free"}));
+    let put = key.request("PUT", "/v1/admin/tiers/free").header("X-Request-Id", "req-1").json(&json!({"description": "One"}));
     let first = put.send().await.is(201).revision();
-    let second = server.admin().put("/v1/admin/tiers/free", json!({"name": "Freer"})).await.is(200).revision();
+    let second = server.admin().put("/v1/admin/tiers/free", json!({"description": "Two"})).await.is(200).revision();
     let third = key.delete("/v1/admin/tiers/free").await.is(200).revision();
     let after = clock::now().to_string();
     let found = entries(&key, "object=tier").await;
@@ -26,9 +26,9 @@ async fn a_change_is_logged_with_who_did_what_before_and_after() {
     assert_eq!(of(2, "actor"), json!({"kind": "apiKey", "id": key.id}));
     assert_eq!(of(1, "actor"), json!({"kind": "bootstrap", "id": null}));
     assert_eq!((of(2, "requestId"), of(2, "objectId"), of(2, "org")), (json!("req-1"), json!("free"), Value::Null));
-    assert_eq!((of(2, "before"), &of(2, "after")["name"]), (Value::Null, &json!("Free")));
-    assert_eq!((&of(1, "before")["name"], &of(1, "after")["name"]), (&json!("Free"), &json!("Freer")));
-    assert_eq!((&of(0, "before")["name"], of(0, "after")), (&json!("Freer"), Value::Null));
+    assert_eq!((of(2, "before"), &of(2, "after")["description"]), (Value::Null, &json!("One")));
+    assert_eq!((&of(1, "before")["description"], &of(1, "after")["description"]), (&json!("One"), &json!("Two")));
+    assert_eq!((&of(0, "before")["description"], of(0, "after")), (&json!("Two"), Value::Null));
     for entry in &found {
         let at = entry["at"].as_str().expect("a time");
         assert!(*before <= *at && *at <= *after, "{before} {at} {after}");
