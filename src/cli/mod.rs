@@ -1,6 +1,6 @@
 //! The command line.
 
-pub mod catalog_file;
+mod catalog_file;
 mod keys;
 mod quickstart;
 
