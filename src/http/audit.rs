@@ -15,7 +15,7 @@ use super::service::Service;
 use crate::domain::issue::Issue;
 use crate::domain::names::{OrgId, RecordId};
 use crate::domain::time::UtcMillis;
-use crate::store::{Actor, AuditEntry, AuditFilter, Listing, Object};
+use crate::store::{Actor, AuditEntry, AuditFilter, Listing, Object, StoreError};
 use crate::wire::Issues;
 
 /// One change.
@@ -142,6 +142,10 @@ pub async fn list(
     let object = object.map(|name| Object::parse(&name).ok_or_else(unknown)).transpose()?;
     let actor = actor.map(|id| id.to_string());
     let filter = AuditFilter { object, object_id, org, actor, action, from, to };
-    let Listing { items, next } = service.store.audit(&page_of(limit, cursor), &filter).await?;
+    let listing = service.store.audit(&page_of(limit, cursor), &filter).await;
+    let Listing { items, next } = listing.map_err(|error| {
+        // What is wrong with a request here stands in its query: it has no body.
+        if let StoreError::Invalid(issues) = error { ApiError::InvalidQuery(issues) } else { error.into() }
+    })?;
     Ok(Page { items: items.into_iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }

@@ -7,12 +7,14 @@ use actix_web::{HttpRequest, HttpResponse, Responder, web};
 use deserr::Deserr;
 use serde::Serialize;
 use serde_json::Value as Json;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::{OneOfBuilder, Ref, RefOr};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::caller::Caller;
 use super::decision_view::DecisionView;
-use super::document::{Describe, Description, Doc};
-use super::envelope::{Data, envelope, json_response, null, success_body};
+use super::document::{Describe, Description, Doc, NamedSchema};
+use super::envelope::{Data, ErrorEnvelope, envelope, json_response, null, success_body};
 use super::error::ApiError;
 use super::extract::{Body, Flag, Fresh, Permit, Query, Read, flag};
 use super::judge::judge;
@@ -183,15 +185,21 @@ pub struct BatchAnswers {
 }
 
 /// A decision, or an error with its own code.
-#[derive(ToSchema)]
-#[schema(as = BatchResult)]
-#[expect(dead_code, reason = "the document shows the two forms that a result has")]
-pub enum BatchResult {
-    /// A decision.
-    #[schema(title = "Decision")]
-    Decision(Box<DecisionView<'static>>),
-    /// An error.
-    Error(super::envelope::ErrorEnvelope),
+struct BatchResult;
+
+impl PartialSchema for BatchResult {
+    fn schema() -> RefOr<Schema> {
+        let decision = Ref::from_schema_name(DecisionView::name());
+        let error = Ref::from_schema_name(ErrorEnvelope::name());
+        OneOfBuilder::new().item(decision).item(error).description(Some("A decision, or an error with its own code.")).into()
+    }
+}
+
+impl ToSchema for BatchResult {
+    fn schemas(schemas: &mut Vec<NamedSchema>) {
+        schemas.push((DecisionView::name().into_owned(), DecisionView::schema()));
+        DecisionView::schemas(schemas);
+    }
 }
 
 /// How `check/batch` is documented.
