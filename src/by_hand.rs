@@ -27,7 +27,9 @@ pub async fn apply(store: &Store, file: &Path, dry_run: bool) -> Result<Vec<Chan
 
 /// Applies the text of a catalogue file. YAML is read, and so JSON, which is a part of it.
 pub async fn apply_text(store: &Store, text: &str, dry_run: bool) -> Result<Vec<Change>, String> {
-    let document: Json = yaml_serde::from_str(text).map_err(|error| error.to_string())?;
+    // Not straight to JSON, which takes the last of two entries of one name: here that is an error.
+    let document: yaml_serde::Value = yaml_serde::from_str(text).map_err(|error| error.to_string())?;
+    let document: Json = serde_json::to_value(document).map_err(|error| error.to_string())?;
     let (known, _) = store.plan().await.map_err(|error| error.to_string())?;
     let change = PlanDocument::read(document, &known, clock::now()).map_err(|issues| catalogued(&issues))?;
     let written = store.run(context(), ApplyPlan { change, dry_run }).await;
