@@ -4,7 +4,10 @@ mod attacks;
 pub(crate) mod forge;
 mod issuer;
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
+use tokio::time::interval;
 
 use crate::harness::{Plimsoll, Setup};
 use forge::{AUDIENCE, ED25519, ISSUER, P256, RSA, SECRET, SHARED, Signer, claims, claims_with, claims_without, jwks, signers};
@@ -87,7 +90,7 @@ async fn reading_from(issuer: &Issuer) -> Plimsoll {
     Plimsoll::on(setup.variable("SSL_CERT_FILE", trusted).variable("PLIMSOLL_JWT_JWKS", &issuer.url)).await
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_set_is_read_over_https_and_again_when_a_token_names_an_unknown_key() {
     let issuer = Issuer::start(json!({"keys": [RSA.jwk("rsa-1")]})).await;
     let server = reading_from(&issuer).await;
@@ -95,18 +98,26 @@ async fn a_key_set_is_read_over_https_and_again_when_a_token_names_an_unknown_ke
     server.bearer(&RSA.token(&admin_claims())).get("/v1/admin/tiers").await.is(200);
     assert_eq!(issuer.requests(), 1, "the keys are kept");
     issuer.publish(jwks());
-    server.bearer(&P256.token(&admin_claims())).get("/v1/admin/tiers").await.is(200);
-    assert_eq!(issuer.requests(), 2, "an unknown name leads to a reading");
-    for number in 0..20 {
-        let header = json!({"alg": "RS256", "kid": format!("unknown-{number}")});
-        let token = RSA.token_with(&header, &admin_claims());
-        server.bearer(&token).get("/v1/admin/tiers").await.fails(401, "invalid_token");
+    let unknown_names = async || {
+        for number in 0..20 {
+            let header = json!({"alg": "RS256", "kid": format!("unknown-{number}")});
+            let token = RSA.token_with(&header, &admin_claims());
+            server.bearer(&token).get("/v1/admin/tiers").await.fails(401, "invalid_token");
+        }
+    };
+    unknown_names().await;
+    assert_eq!(issuer.requests(), 1, "names that are made up lead to no reading so soon after the last");
+    let (begun, mut ticks) = (Instant::now(), interval(Duration::from_secs(1)));
+    while server.bearer(&P256.token(&admin_claims())).get("/v1/admin/tiers").await.status != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(45), "the new key is not found");
+        ticks.tick().await;
     }
-    assert_eq!(issuer.requests(), 2, "but not to one reading for each name");
+    unknown_names().await;
+    assert_eq!(issuer.requests(), 2, "one reading brought the key, and then there is a pause again");
     server.bearer(&ED25519.token(&admin_claims())).get("/v1/admin/tiers").await.is(200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_issuer_that_is_not_trusted_is_not_believed() {
     let (issuer, other) = (Issuer::start(jwks()).await, Issuer::start(jwks()).await);
     let setup = switched_on();
@@ -116,6 +127,7 @@ async fn an_issuer_that_is_not_trusted_is_not_believed() {
     answer.fails(503, "unavailable");
     assert!(answer.header("retry-after").is_some());
     assert_eq!(issuer.requests(), 0);
+    assert!(server.stderr.text().contains("certificate"), "{}", server.stderr.text());
     server.admin().get("/v1/admin/tiers").await.is(200);
 }
 

@@ -74,7 +74,7 @@ async fn what_the_quick_start_prints_works_when_it_is_pasted() {
     assert!(server.anonymous().get(page).await.is(200).text.contains("swagger"));
     let first_key = after(&lines, "Admin key").to_owned();
     let orgs = server.bearer(&first_key).get("/v1/admin/orgs").await;
-    assert_eq!(orgs.is(200).each("id"), ["demo-free", "demo-starter", "demo-ultra"]);
+    assert_eq!(orgs.is(200).each("org"), ["demo-free", "demo-starter", "demo-ultra"]);
     assert_eq!(orgs.each("tier"), ["free", "starter", "ultra"]);
     server.bearer(&first_key).put("/v1/admin/orgs/demo-ultra", serde_json::json!({"tier": "free"})).await.is(200);
     let stopped = server.terminate();

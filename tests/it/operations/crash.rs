@@ -61,7 +61,8 @@ async fn everything_acknowledged_before_a_crash_is_there_after_it() {
         }
         server = Plimsoll::on(Setup::clone(&killed.setup)).await;
         let asker = server.bearer(&reader);
-        for org in noted.lock().expect("no panic").clone() {
+        let acknowledged = noted.lock().expect("no panic").clone();
+        for org in acknowledged {
             asker.get(&format!("/v1/orgs/{org}/entitlements")).await.is(200);
         }
         let audit = server.admin().get("/v1/admin/audit?limit=1").await;

@@ -82,7 +82,7 @@ async fn no_secret_is_in_the_output_the_metrics_the_audit_or_the_database() {
     key.check(json!({"org": "acme", "limitKey": "seats", "current": 1})).await.is(200);
     let rotated =
         admin.post(&format!("/v1/admin/api-keys/{}/rotate", made.text_at("/data/id")), json!({"overlapSeconds": 60})).await;
-    secrets.extend([core(made.text_at("/data/key")), core(rotated.is(200).text_at("/data/key"))]);
+    secrets.extend([core(made.text_at("/data/key")), core(rotated.is(201).text_at("/data/key"))]);
 
     let token = SHARED.token(&claims_with("scope", "read write admin"));
     server.bearer(&token).put_tier("by-token").await.is(201);
