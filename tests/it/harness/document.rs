@@ -1,6 +1,6 @@
 //! The OpenAPI document as a judge: an answer that it does not describe fails the test.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jsonschema::{Draft, Validator};
@@ -83,8 +83,8 @@ impl Document {
             return Err(format!("it must be {}", expected.0));
         }
         if !here.is_empty() {
-            let allowed: Vec<&str> = answer.header("allow").ok_or("no Allow")?.split(", ").collect();
-            let known: Vec<&str> = here.iter().map(|operation| operation.method.as_str()).collect();
+            let allowed: BTreeSet<&str> = answer.header("allow").ok_or("no Allow")?.split(", ").collect();
+            let known: BTreeSet<&str> = here.iter().map(|operation| operation.method.as_str()).collect();
             if allowed != known {
                 return Err(format!("Allow is {allowed:?} instead of {known:?}"));
             }
