@@ -31,17 +31,11 @@ pub struct DatabaseSettings {
 #[derive(Args, Clone, Debug)]
 pub struct LogSettings {
     /// A level (error, warn, info, debug, trace), or directives such as `info,plimsoll::http=debug`.
-    #[arg(long = "log", env = "PLIMSOLL_LOG", value_name = "PLIMSOLL_LOG", default_value = DEFAULT_LOG, global = true)]
-    pub filter: String,
+    #[arg(long, env = "PLIMSOLL_LOG", value_name = "PLIMSOLL_LOG", default_value = DEFAULT_LOG, global = true)]
+    pub log: String,
     /// How log lines look.
-    #[arg(
-        long = "log-format",
-        env = "PLIMSOLL_LOG_FORMAT",
-        value_name = "PLIMSOLL_LOG_FORMAT",
-        default_value = "human",
-        global = true
-    )]
-    pub format: LogFormat,
+    #[arg(long, env = "PLIMSOLL_LOG_FORMAT", value_name = "PLIMSOLL_LOG_FORMAT", default_value = "human", global = true)]
+    pub log_format: LogFormat,
 }
 
 /// How the service is run.

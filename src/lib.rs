@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, reason = "in a test an overflow is a failure that shows itself"))]
 
+pub mod by_hand;
 pub mod cli;
 pub mod clock;
 pub mod config;

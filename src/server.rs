@@ -11,7 +11,7 @@ use actix_web::{App, HttpServer, web};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::catalog_file;
+use crate::by_hand;
 use crate::clock;
 use crate::config::ServeSettings;
 use crate::domain::api_key::ApiKey;
@@ -25,7 +25,7 @@ use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
 use crate::snapshot::{CacheSizes, Directory};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
-use crate::store::{Access, Actor, Expected, Store, WriteContext};
+use crate::store::{Access, Store};
 use crate::telemetry::Metrics;
 
 /// The longest that a request's head may take to arrive.
@@ -72,7 +72,7 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     let store = Store::open(database_url, Access::ReadWrite).await.map_err(|error| error.to_string())?;
     let failed = |error: crate::store::StoreError| format!("The database cannot be read: {error}");
     if let Some(file) = &settings.catalog {
-        catalog_file::apply(&store, file, false).await?;
+        by_hand::apply(&store, file, false).await?;
     }
     let new_admin_key = if admin_key.is_none() && !store.has_api_keys().await.map_err(failed)? {
         Some(make_admin_key(&store, "first admin key".to_owned()).await?)
@@ -180,13 +180,8 @@ pub async fn make_admin_key(store: &Store, name: String) -> Result<SecretString,
     let scopes = Scopes::built_in(&["read", "write", "admin"]).iter().cloned().collect();
     let record = SecretRecord { hash, shown };
     let command = CreateApiKey { name, org: None, user: None, scopes, expires_at: None, secret: record };
-    store.run(by_hand(), command).await.map_err(|error| format!("The admin key could not be stored: {error}"))?;
+    store.run(by_hand::context(), command).await.map_err(|error| format!("The admin key could not be stored: {error}"))?;
     Ok(secret)
-}
-
-/// The context of what is done from the command line.
-pub fn by_hand() -> WriteContext {
-    WriteContext { actor: Actor::CommandLine, now: clock::now(), request_id: None, expected: Expected::default() }
 }
 
 fn bootstrap(secret: &SecretString) -> Result<BootstrapKey, String> {

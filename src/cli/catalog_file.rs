@@ -1,19 +1,14 @@
 //! `plimsoll catalog`: the catalogue as a file, in YAML or JSON.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::Value as Json;
 
-use super::keys::{catalogued, sentence};
 use super::{close, open};
-use crate::clock;
+use crate::by_hand::apply;
 use crate::config::DatabaseSettings;
 use crate::domain::plan::{Change, Plan};
-use crate::server::by_hand;
-use crate::store::commands::ApplyPlan;
 use crate::store::{Access, Store};
-use crate::wire::plan::PlanDocument;
 
 /// What can be done with the catalogue.
 #[derive(Debug, Subcommand)]
@@ -61,24 +56,6 @@ pub(super) async fn run(command: CatalogCommand) -> Result<(), String> {
         }
         CatalogCommand::Export(ExportArguments { database, format }) => export(&database, format).await,
     }
-}
-
-/// Applies a file, whole or not at all. Errors name every finding.
-pub async fn apply(store: &Store, file: &Path, dry_run: bool) -> Result<Vec<Change>, String> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("The catalogue file {} cannot be read: {error}", file.display()))?;
-    apply_text(store, &text, dry_run)
-        .await
-        .map_err(|error| format!("The catalogue file {} is refused:\n{error}", file.display()))
-}
-
-/// Applies the text of a catalogue file. YAML is read, and so JSON, which is a part of it.
-pub async fn apply_text(store: &Store, text: &str, dry_run: bool) -> Result<Vec<Change>, String> {
-    let document: Json = yaml_serde::from_str(text).map_err(|error| error.to_string())?;
-    let (known, _) = store.plan().await.map_err(|error| error.to_string())?;
-    let change = PlanDocument::read(document, &known, clock::now()).map_err(|issues| catalogued(&issues))?;
-    let written = store.run(by_hand(), ApplyPlan { change, dry_run }).await;
-    written.map(|written| written.output).map_err(|error| sentence(&error))
 }
 
 fn report(changes: &[Change], dry_run: bool) {

@@ -4,13 +4,13 @@ use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
 
 use super::{close, open};
+use crate::by_hand::{context, sentence};
 use crate::config::DatabaseSettings;
 use crate::domain::names::{OrgId, ScopeName, UserId};
 use crate::domain::time::UtcMillis;
 use crate::identity::secret::NewSecret;
-use crate::server::by_hand;
+use crate::store::commands;
 use crate::store::commands::CreateApiKey;
-use crate::store::{StoreError, commands};
 
 /// What can be done with API keys.
 #[derive(Debug, Subcommand)]
@@ -52,31 +52,9 @@ async fn create(arguments: CreateArguments) -> Result<(), String> {
     let NewSecret { secret, hash, shown } = NewSecret::generate().map_err(|error| error.to_string())?;
     let secret_record = commands::NewSecret { hash, shown };
     let command = CreateApiKey { name, org, user, scopes, expires_at, secret: secret_record };
-    let made = store.run(by_hand(), command).await;
+    let made = store.run(context(), command).await;
     close(&store).await?;
     made.map_err(|error| sentence(&error))?;
     println!("{}", secret.expose_secret());
     Ok(())
-}
-
-/// What a refused command says, with every finding.
-pub(super) fn sentence(error: &StoreError) -> String {
-    match error {
-        StoreError::Invalid(issues) => catalogued(issues),
-        StoreError::NotFound(_)
-        | StoreError::Duplicate(_)
-        | StoreError::Conflict(_)
-        | StoreError::PreconditionFailed
-        | StoreError::Gone { .. }
-        | StoreError::IdempotencyKeyReused
-        | StoreError::IdempotencyInProgress
-        | StoreError::Unavailable(_)
-        | StoreError::Internal(_) => error.to_string(),
-    }
-}
-
-/// Findings, one a line.
-pub(super) fn catalogued(issues: &[crate::domain::issue::Issue]) -> String {
-    let lines = issues.iter().map(|issue| format!("{} {}", issue.path, issue.message));
-    lines.collect::<Vec<_>>().join("\n")
 }

@@ -1,6 +1,6 @@
 //! The command line.
 
-pub mod catalog_file;
+mod catalog_file;
 mod keys;
 mod quickstart;
 
@@ -57,7 +57,7 @@ pub fn run() -> Result<(), String> {
     // An unknown variable first: clap would name the settings that it knows only.
     check_variables::<Cli>()?;
     let Cli { log, command } = Cli::parse();
-    telemetry::start_logs(&log.filter, log.format)?;
+    telemetry::start_logs(&log.log, log.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("The runtime cannot be started: {error}"))?;
     runtime.block_on(dispatch(command))

@@ -4,11 +4,11 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Map;
 
-use super::catalog_file::apply_text;
+use crate::by_hand::{self, apply_text};
 use crate::config::ServeSettings;
 use crate::domain::names::{OrgId, TierName};
 use crate::identity::secret::NewSecret;
-use crate::server::{self, by_hand};
+use crate::server;
 use crate::store::commands::PutOrg;
 use crate::store::{Access, Store, StoreError};
 
@@ -62,7 +62,7 @@ async fn prepare(store: &Store) -> Result<(), String> {
         }
         let tier = TierName::parse(tier).map_err(|invalid| invalid.0)?;
         let command = PutOrg { id, tier, name: name.to_owned(), metadata: Map::new() };
-        store.run(by_hand(), command).await.map_err(|error| error.to_string())?;
+        store.run(by_hand::context(), command).await.map_err(|error| error.to_string())?;
     }
     Ok(())
 }

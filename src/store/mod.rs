@@ -27,7 +27,7 @@ use std::fs::File;
 use std::future::Future;
 use std::sync::Arc;
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 use tokio::sync::watch;
 
 pub use error::StoreError;
@@ -70,6 +70,8 @@ impl Store {
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.reader.close_by_ref().await?;
         if let Some(writer) = &self.0.writer {
+            // The last connection would do this as it closes, but one that a request still held may close after us.
+            writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
             writer.close_by_ref().await?;
         }
         if let Some(lock) = &self.0.lock {

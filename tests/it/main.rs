@@ -3,6 +3,8 @@
 #![allow(clippy::arithmetic_side_effects, reason = "in a test an overflow is a failure that shows itself")]
 
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 #[allow(dead_code, unused_imports, reason = "it grows ahead of the tests that use it")]
@@ -10,8 +12,14 @@ mod harness;
 #[cfg(test)]
 mod hot_path;
 #[cfg(test)]
+mod house;
+#[cfg(test)]
+mod jwt;
+#[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod openapi;
+#[cfg(test)]
+mod operations;
 #[cfg(test)]
 mod scenarios;

@@ -175,7 +175,9 @@ impl Drop for Plimsoll {
 }
 
 fn listening_on(line: &str) -> Option<SocketAddr> {
-    line.split_once("listening on http://")?.1.trim().parse().ok()
+    let rest = line.split_once("listening on http://")?.1;
+    // In a JSON log there is more behind it.
+    rest.split('"').next()?.trim().parse().ok()
 }
 
 fn signal(pid: u32, name: &str) {

@@ -16,13 +16,14 @@ pub(crate) struct Setup {
     folder: Arc<TempDir>,
     variables: Vec<(String, OsString)>,
     flags: Vec<OsString>,
+    serving: &'static str,
 }
 
 impl Setup {
     pub(crate) fn new() -> Self {
         let folder = Arc::new(TempDir::new().expect("a temporary folder"));
         let file = folder.path().join("plimsoll.db");
-        let setup = Self { folder, variables: Vec::new(), flags: Vec::new() };
+        let setup = Self { folder, variables: Vec::new(), flags: Vec::new(), serving: "serve" };
         setup
             .variable("PLIMSOLL_LISTEN", "127.0.0.1:0")
             .variable("PLIMSOLL_DATABASE_URL", format!("sqlite://{}?mode=rwc", file.display()))
@@ -47,6 +48,12 @@ impl Setup {
     /// Adds a flag of `serve`.
     pub(crate) fn flag(mut self, flag: impl Into<OsString>) -> Self {
         self.flags.push(flag.into());
+        self
+    }
+
+    /// Serves by another command than `serve`.
+    pub(crate) fn serving_by(mut self, command: &'static str) -> Self {
+        self.serving = command;
         self
     }
 
@@ -79,7 +86,7 @@ impl Setup {
     }
 
     pub(super) fn serve(&self) -> Command {
-        let mut command = self.command(["serve"]);
+        let mut command = self.command([self.serving]);
         command.args(&self.flags);
         command
     }

@@ -1,0 +1,103 @@
+//! `plimsoll quickstart`: what it prints works when it is pasted.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Answer, Plimsoll, Setup};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A printed command, taken apart: the words between spaces, single quotes around some.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut is_quoted = false;
+    for letter in line.trim().chars() {
+        match letter {
+            '\'' => is_quoted = !is_quoted,
+            ' ' if !is_quoted => words.push(String::new()),
+            letter => words.last_mut().expect("a word").push(letter),
+        }
+    }
+    words
+}
+
+/// Runs the line in a shell, as a reader would.
+fn pasted(line: &str) -> Option<Value> {
+    let ran = Command::new("sh").args(["-c", &format!("unset http_proxy HTTP_PROXY; {line}")]).output().expect("a shell");
+    let is_missing = ran.status.code() == Some(127);
+    (!is_missing).then(|| serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{line}: {ran:?}")))
+}
+
+/// The same request, by the harness, which holds the answer to the document.
+async fn asked(server: &Plimsoll, line: &str) -> Answer {
+    let words = words(line);
+    let url = words.iter().find(|word| word.starts_with("http://")).expect("an address");
+    let path = url.strip_prefix(&server.url("")).expect("an address of this server");
+    let bearer = words.iter().find_map(|word| word.strip_prefix("Authorization: Bearer ")).expect("a bearer");
+    let body = words.last().expect("a body");
+    server.bearer(bearer).post(path, serde_json::from_str(body).expect("JSON")).await
+}
+
+async fn started(setup: Setup) -> (Plimsoll, Vec<String>) {
+    let server = Plimsoll::on(setup.serving_by("quickstart")).await;
+    server.stdout.wait_for(PATIENCE, |line| line.contains("Stop with Ctrl-C").then_some(())).expect("a welcome");
+    let lines = server.stdout.text().lines().map(|line| line.trim().to_owned()).collect();
+    (server, lines)
+}
+
+fn after<'a>(lines: &'a [String], name: &str) -> &'a str {
+    let line = lines.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in {lines:#?}"));
+    line.trim().split(' ').next().expect("a word")
+}
+
+async fn both_lines_are_refused(server: &Plimsoll, lines: &[String]) {
+    let curls: Vec<&String> = lines.iter().filter(|line| line.starts_with("curl ")).collect();
+    assert_eq!(curls.len(), 2, "{lines:#?}");
+    for (line, decision) in curls.into_iter().zip(["limit_reached", "retention_exceeded"]) {
+        let answer = asked(server, line).await;
+        assert_eq!(answer.is(200).data()["decision"], decision);
+        assert_eq!(answer.data()["denial"]["status"], 402);
+        if let Some(body) = pasted(line) {
+            assert_eq!(body, answer.body, "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_quick_start_prints_works_when_it_is_pasted() {
+    let setup = Setup::new().without("PLIMSOLL_BOOTSTRAP_ADMIN_KEY");
+    let (server, lines) = started(setup).await;
+    both_lines_are_refused(&server, &lines).await;
+    let page = after(&lines, "UI").strip_prefix(&server.url("")).expect("an address of this server");
+    assert!(server.anonymous().get(page).await.is(200).text.contains("swagger"));
+    let first_key = after(&lines, "Admin key").to_owned();
+    let orgs = server.bearer(&first_key).get("/v1/admin/orgs").await;
+    assert_eq!(orgs.is(200).each("org"), ["demo-free", "demo-starter", "demo-ultra"]);
+    assert_eq!(orgs.each("tier"), ["free", "starter", "ultra"]);
+    server.bearer(&first_key).put("/v1/admin/orgs/demo-ultra", serde_json::json!({"tier": "free"})).await.is(200);
+    let stopped = server.terminate();
+    assert!(stopped.status.success(), "{}", stopped.stderr);
+    assert!(!stopped.stderr.contains(&first_key), "the log holds the key");
+
+    let (server, lines) = started(stopped.setup).await;
+    both_lines_are_refused(&server, &lines).await;
+    let key = after(&lines, "Admin key");
+    let kept = server.bearer(key).get("/v1/admin/orgs/demo-ultra").await;
+    assert_eq!(kept.is(200).data()["tier"], "free", "a second start undoes nothing");
+}
+
+#[tokio::test]
+async fn the_quick_start_takes_an_admin_key_from_the_settings() {
+    let (server, lines) = started(Setup::new()).await;
+    assert_eq!(after(&lines, "Admin key"), crate::harness::ADMIN_KEY);
+    server.admin().get("/v1/admin/tiers").await.is(200);
+}
+
+#[tokio::test]
+async fn the_quick_start_keeps_its_data_in_a_file_of_its_own() {
+    let (server, _) = started(Setup::new().without("PLIMSOLL_DATABASE_URL")).await;
+    assert!(server.folder().join("plimsoll-quickstart.db").exists());
+    assert!(!server.database().exists());
+}

@@ -1,0 +1,94 @@
+//! Settings that stop the start, each with a sentence that names it.
+
+use std::net::TcpListener;
+
+use super::{failure, told};
+use crate::harness::{Plimsoll, Setup};
+
+/// Settings, and what the sentence must name.
+type Wrong = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+
+const WRONG: &[Wrong] = &[
+    (&[("PLIMSOLL_LISTN", "127.0.0.1:0")], &["PLIMSOLL_LISTN", "PLIMSOLL_LISTEN"]),
+    (&[("PLIMSOLL_LISTEN", "localhost")], &["PLIMSOLL_LISTEN", "localhost"]),
+    (&[("PLIMSOLL_LISTEN", "127.0.0.1:70000")], &["PLIMSOLL_LISTEN"]),
+    (&[("PLIMSOLL_DEFAULT_TIER", "Not A Tier")], &["PLIMSOLL_DEFAULT_TIER"]),
+    (&[("PLIMSOLL_BOOTSTRAP_ADMIN_KEY", "hunter2")], &["PLIMSOLL_BOOTSTRAP_ADMIN_KEY"]),
+    (&[("PLIMSOLL_BOOTSTRAP_ADMIN_KEY", "plm_ABC")], &["PLIMSOLL_BOOTSTRAP_ADMIN_KEY"]),
+    (&[("PLIMSOLL_BOOTSTRAP_ADMIN_KEY", "")], &["PLIMSOLL_BOOTSTRAP_ADMIN_KEY"]),
+    (&[("PLIMSOLL_BOOTSTRAP_ADMIN_KEY_FILE", "/nowhere/key")], &["PLIMSOLL_BOOTSTRAP_ADMIN_KEY"]),
+    (&[("PLIMSOLL_CATALOG", "/nowhere/plan.yaml")], &["/nowhere/plan.yaml", "catalogue"]),
+    (&[("PLIMSOLL_CACHE_ORGS", "many")], &["PLIMSOLL_CACHE_ORGS"]),
+    (&[("PLIMSOLL_CACHE_API_KEYS", "-1")], &["PLIMSOLL_CACHE_API_KEYS"]),
+    (&[("PLIMSOLL_WORKERS", "0")], &["PLIMSOLL_WORKERS"]),
+    (&[("PLIMSOLL_DRAIN_SECONDS", "soon")], &["PLIMSOLL_DRAIN_SECONDS"]),
+    (&[("PLIMSOLL_LOG_FORMAT", "xml")], &["PLIMSOLL_LOG_FORMAT"]),
+    (&[("PLIMSOLL_LOG", "plimsoll=loud")], &["PLIMSOLL_LOG"]),
+    (&[("PLIMSOLL_DATABASE_URL", "plimsoll.db")], &["database URL"]),
+    (&[("PLIMSOLL_DATABASE_URL", "mysql://u:hunter2@db/p")], &["mysql"]),
+    (&[("PLIMSOLL_DATABASE_URL", "postgres://u:hunter2@db/p")], &["PostgreSQL"]),
+    (&[("PLIMSOLL_DATABASE_URL", "sqlite::memory:")], &["memory"]),
+    (&[("PLIMSOLL_DATABASE_URL", "sqlite:///nowhere/p.db?mode=rwc")], &["/nowhere/p.db"]),
+    (
+        &[("PLIMSOLL_JWT_ISSUER", "https://i.example"), ("PLIMSOLL_JWT_AUDIENCE", "plimsoll")],
+        &["PLIMSOLL_JWT_SECRET", "PLIMSOLL_JWT_JWKS"],
+    ),
+    (
+        &[("PLIMSOLL_JWT_ISSUER", "i"), ("PLIMSOLL_JWT_AUDIENCE", "p"), ("PLIMSOLL_JWT_SECRET", "hunter2")],
+        &["PLIMSOLL_JWT_SECRET", "32"],
+    ),
+    (
+        &[("PLIMSOLL_JWT_ISSUER", "i"), ("PLIMSOLL_JWT_AUDIENCE", "p"), ("PLIMSOLL_JWT_SECRET_FILE", "/nowhere/s")],
+        &["PLIMSOLL_JWT_SECRET_FILE", "/nowhere/s"],
+    ),
+    (
+        &[("PLIMSOLL_JWT_ISSUER", "i"), ("PLIMSOLL_JWT_AUDIENCE", "p"), ("PLIMSOLL_JWT_JWKS", "/nowhere/jwks.json")],
+        &["PLIMSOLL_JWT_JWKS"],
+    ),
+    (&[("PLIMSOLL_JWT_JWKS", "http://127.0.0.1/jwks.json")], &["PLIMSOLL_JWT_JWKS", "https"]),
+];
+
+#[test]
+fn a_wrong_setting_stops_the_start_with_a_sentence_that_names_it() {
+    for (settings, named) in WRONG {
+        let mut setup = Setup::new();
+        if settings.iter().any(|(name, _)| *name == "PLIMSOLL_BOOTSTRAP_ADMIN_KEY_FILE") {
+            setup = setup.without("PLIMSOLL_BOOTSTRAP_ADMIN_KEY");
+        }
+        for (name, value) in *settings {
+            setup = setup.variable(name, *value);
+        }
+        let sentence = told(Plimsoll::refused(setup));
+        for name in *named {
+            assert!(sentence.contains(name), "{settings:?} does not say {name}: {sentence}");
+        }
+        assert!(!sentence.contains("hunter2"), "{settings:?} shows a secret: {sentence}");
+    }
+}
+
+#[test]
+fn an_unknown_variable_stops_every_command_and_nothing_is_made() {
+    let setup = Setup::new().variable("PLIMSOLL_DATABASE", "sqlite://x.db");
+    for command in [["migrate"].as_slice(), &["openapi"], &["keys", "create", "--name", "x"], &["catalog", "export"]] {
+        let sentence = failure(&setup, command);
+        assert!(sentence.contains("PLIMSOLL_DATABASE is not a setting"), "{command:?}: {sentence}");
+    }
+    assert!(!setup.database().exists());
+}
+
+#[test]
+fn an_occupied_port_stops_the_start() {
+    let occupied = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = occupied.local_addr().expect("an address").to_string();
+    let sentence = told(Plimsoll::refused(Setup::new().variable("PLIMSOLL_LISTEN", &address)));
+    assert!(sentence.contains("PLIMSOLL_LISTEN") && sentence.contains(&address), "{sentence}");
+}
+
+#[test]
+fn a_secret_and_its_file_are_not_both_taken() {
+    let setup = Setup::new();
+    let file = setup.file("key", crate::harness::ADMIN_KEY);
+    let sentence = told(Plimsoll::refused(setup.variable("PLIMSOLL_BOOTSTRAP_ADMIN_KEY_FILE", file)));
+    assert!(sentence.contains("bootstrap-admin-key"), "{sentence}");
+    assert!(!sentence.contains(crate::harness::ADMIN_KEY), "{sentence}");
+}
