@@ -1,0 +1,3 @@
+//! What callers can rely on, over HTTP.
+
+mod envelope;

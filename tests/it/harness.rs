@@ -1,0 +1,23 @@
+//! The real program, started for one test, and callers of it.
+//!
+//! Every answer that comes through here is held to the document that the very same server gives out.
+//!
+//! ```ignore
+//! let server = Plimsoll::start().await;
+//! server.admin().put_org("acme", "free").await.is(201);
+//! server.key(&["read"], Some("acme")).await.check(json!({"org": "acme", "limitKey": "seats"})).await.is(404);
+//! ```
+
+mod actor;
+mod answer;
+mod document;
+mod output;
+mod process;
+mod raw;
+mod setup;
+
+pub(crate) use actor::Actor;
+pub(crate) use answer::Answer;
+pub(crate) use document::Document;
+pub(crate) use process::{Plimsoll, Stopped};
+pub(crate) use setup::{ADMIN_KEY, Setup};

@@ -1,0 +1,192 @@
+//! The OpenAPI document as a judge: an answer that it does not describe fails the test.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jsonschema::{Draft, Validator};
+use serde_json::{Map, Value, json};
+
+use super::answer::Answer;
+
+/// Served, and deliberately not operations: the document itself and its page.
+const UNDOCUMENTED: [&str; 3] = ["/openapi.json", "/docs", "/docs/"];
+/// What every enveloped answer carries.
+const EVERY: [(&str, Option<&str>); 3] =
+    [("x-request-id", None), ("cache-control", Some("no-store")), ("x-content-type-options", Some("nosniff"))];
+
+/// One documented operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Operation {
+    pub(crate) id: String,
+    /// In capitals.
+    pub(crate) method: String,
+    /// With `{name}` for its parameters.
+    pub(crate) template: String,
+    /// As the document has it.
+    pub(crate) value: Value,
+}
+
+/// The document of one server.
+pub(crate) struct Document {
+    /// All of it.
+    pub(crate) value: Value,
+    operations: Vec<Operation>,
+    validators: Mutex<HashMap<String, Arc<Validator>>>,
+}
+
+impl Document {
+    pub(crate) fn parse(text: &str) -> Self {
+        let value: Value = serde_json::from_str(text).expect("a JSON document");
+        let paths = value["paths"].as_object().expect("paths");
+        let of_path = |(template, methods): (&String, &Value)| {
+            let methods = methods.as_object().expect("methods").clone();
+            let template = template.clone();
+            methods.into_iter().map(move |(method, value)| Operation {
+                id: value["operationId"].as_str().expect("an operation id").to_owned(),
+                method: method.to_uppercase(),
+                template: template.clone(),
+                value,
+            })
+        };
+        let operations = paths.iter().flat_map(of_path).collect();
+        Self { value, operations, validators: Mutex::default() }
+    }
+
+    /// Every operation, in order.
+    pub(crate) fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// Fails the test if the answer is not one that the document describes.
+    pub(super) fn hold(&self, method: &str, path: &str, answer: &Answer) {
+        let path = path.split('?').next().unwrap_or_default();
+        if let Err(why) = self.judge(method, path, answer) {
+            panic!("{} answers {}, which its document does not describe: {why}\n{}", answer.asked, answer.status, answer.text);
+        }
+    }
+
+    fn judge(&self, method: &str, path: &str, answer: &Answer) -> Result<(), String> {
+        if UNDOCUMENTED.iter().any(|known| path == *known || (known.ends_with('/') && path.starts_with(known))) {
+            return Ok(());
+        }
+        let here: Vec<&Operation> = self.operations.iter().filter(|operation| matches(&operation.template, path)).collect();
+        match here.iter().find(|operation| operation.method == method) {
+            Some(operation) => self.judge_operation(operation, answer),
+            None => self.judge_unknown(&here, method, answer),
+        }
+    }
+
+    /// No such route is 404; a route without this method is 405 and says which there are.
+    fn judge_unknown(&self, here: &[&Operation], method: &str, answer: &Answer) -> Result<(), String> {
+        let expected = if here.is_empty() { (404, "not_found") } else { (405, "method_not_allowed") };
+        if answer.status != expected.0 {
+            return Err(format!("it must be {}", expected.0));
+        }
+        if !here.is_empty() {
+            let allowed: Vec<&str> = answer.header("allow").ok_or("no Allow")?.split(", ").collect();
+            let known: Vec<&str> = here.iter().map(|operation| operation.method.as_str()).collect();
+            if allowed != known {
+                return Err(format!("Allow is {allowed:?} instead of {known:?}"));
+            }
+        }
+        if method == "HEAD" {
+            return Ok(());
+        }
+        if answer.code() != expected.1 {
+            return Err(format!("meta.code is {:?} instead of {:?}", answer.code(), expected.1));
+        }
+        enveloped(answer)?;
+        self.valid("ErrorEnvelope", &json!({"$ref": "#/components/schemas/ErrorEnvelope"}), &answer.body)
+    }
+
+    fn judge_operation(&self, operation: &Operation, answer: &Answer) -> Result<(), String> {
+        let status = answer.status.to_string();
+        let response = &operation.value["responses"][&status];
+        if response.is_null() {
+            return Err(format!("{} has no such status", operation.id));
+        }
+        let content_type = answer.header("content-type").ok_or("no content type")?;
+        let essence = content_type.split(';').next().unwrap_or_default();
+        let content = &response["content"][essence];
+        if content.is_null() {
+            return Err(format!("{} has no content type {essence}", operation.id));
+        }
+        judge_headers(self, operation, response, answer)?;
+        if essence != "application/json" {
+            return Ok(());
+        }
+        enveloped(answer)?;
+        if answer.status >= 400 && content["examples"][answer.code()].is_null() {
+            return Err(format!("{} has no code {:?}", operation.id, answer.code()));
+        }
+        self.valid(&format!("{} {status}", operation.id), &content["schema"], &answer.body)
+    }
+
+    /// Says what of `instance` is not as `schema` has it. The name stands for the schema.
+    pub(crate) fn valid(&self, name: &str, schema: &Value, instance: &Value) -> Result<(), String> {
+        let validator = self.validator(name, schema);
+        let errors: Vec<String> =
+            validator.iter_errors(instance).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors.join("\n")) }
+    }
+
+    fn validator(&self, name: &str, schema: &Value) -> Arc<Validator> {
+        let mut known = self.validators.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(validator) = known.get(name) {
+            return Arc::clone(validator);
+        }
+        // The components beside the schema, so that its references resolve.
+        let whole = json!({"allOf": [schema], "components": self.value["components"]});
+        let built = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(false).build(&whole);
+        let validator = Arc::new(built.unwrap_or_else(|error| panic!("{name} is no schema: {error}")));
+        known.insert(name.to_owned(), Arc::clone(&validator));
+        validator
+    }
+}
+
+/// Every header that the document names must be there and be as it says.
+fn judge_headers(document: &Document, operation: &Operation, response: &Value, answer: &Answer) -> Result<(), String> {
+    let named: BTreeMap<String, Value> =
+        response["headers"].as_object().cloned().unwrap_or_default().into_iter().collect::<Map<_, _>>().into_iter().collect();
+    for (name, header) in named {
+        // What was deleted has no version, and the catalogue has that of its last change, which `GET` tells.
+        let is_optional = name == "ETag" && (operation.method == "DELETE" || operation.id == "putCatalog");
+        match answer.header(&name) {
+            Some(value) => document.valid(&format!("{} {name}", operation.id), &header["schema"], &json!(value))?,
+            None if is_optional => {}
+            None => return Err(format!("no header {name}")),
+        }
+    }
+    Ok(())
+}
+
+/// Three fields in this order; an error is a sentence, and so is never null when the status says that there is one.
+fn enveloped(answer: &Answer) -> Result<(), String> {
+    for (name, expected) in EVERY {
+        let found = answer.header(name).ok_or_else(|| format!("no header {name}"))?;
+        if expected.is_some_and(|expected| found != expected) {
+            return Err(format!("{name} is {found}"));
+        }
+    }
+    let envelope = answer.body.as_object().ok_or("no envelope")?;
+    if !envelope.keys().eq(["data", "error", "meta"]) {
+        return Err("the envelope must hold data, error and meta".to_owned());
+    }
+    let is_error = answer.status >= 400;
+    if is_error == envelope["error"].is_null() || (is_error && !envelope["data"].is_null()) {
+        return Err("the envelope is neither an answer nor an error".to_owned());
+    }
+    Ok(())
+}
+
+fn matches(template: &str, path: &str) -> bool {
+    let (mut expected, mut found) = (template.split('/'), path.split('/'));
+    loop {
+        match (expected.next(), found.next()) {
+            (None, None) => return true,
+            (Some(expected), Some(found)) if expected == found => {}
+            (Some(expected), Some(found)) if expected.starts_with('{') && !found.is_empty() => {}
+            _ => return false,
+        }
+    }
+}
