@@ -7,11 +7,13 @@ use actix_web::{HttpRequest, HttpResponse, Responder, web};
 use deserr::Deserr;
 use serde::Serialize;
 use serde_json::Value as Json;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::{OneOfBuilder, Ref, RefOr};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::caller::Caller;
 use super::decision_view::DecisionView;
-use super::document::{Describe, Description, Doc};
+use super::document::{Describe, Description, Doc, NamedSchema};
 use super::envelope::{Data, envelope, json_response, null, success_body};
 use super::error::ApiError;
 use super::extract::{Body, Flag, Fresh, Permit, Query, Read, flag};
@@ -182,16 +184,21 @@ pub struct BatchAnswers {
     results: Vec<Json>,
 }
 
-/// A decision, or an error with its own code.
-#[derive(ToSchema)]
-#[schema(as = BatchResult)]
-#[expect(dead_code, reason = "the document shows the two forms that a result has")]
-pub enum BatchResult {
-    /// A decision.
-    #[schema(title = "Decision")]
-    Decision(Box<DecisionView<'static>>),
-    /// An error.
-    Error(super::envelope::ErrorEnvelope),
+/// A decision, or an error with its own code: how the document shows a result.
+struct BatchResult;
+
+impl PartialSchema for BatchResult {
+    fn schema() -> RefOr<Schema> {
+        let forms = OneOfBuilder::new().item(Ref::from_schema_name("Decision")).item(Ref::from_schema_name("ErrorEnvelope"));
+        forms.description(Some("A decision, or the error envelope of a question that has none.")).into()
+    }
+}
+
+impl ToSchema for BatchResult {
+    fn schemas(schemas: &mut Vec<NamedSchema>) {
+        schemas.push((DecisionView::name().into_owned(), DecisionView::schema()));
+        DecisionView::schemas(schemas);
+    }
 }
 
 /// How `check/batch` is documented.

@@ -93,7 +93,7 @@ impl Table {
         F::Output: Responder + Describe + 'static,
         F::Future: Future<Output = F::Output>,
     {
-        let mut description = Description::new(path, doc);
+        let mut description = Description::new(&method, path, doc);
         Args::describe(&mut description);
         F::Output::describe(&mut description);
         let (operation, schemas, strict) = description.finish();
