@@ -3,6 +3,8 @@
 #![allow(clippy::arithmetic_side_effects, reason = "in a test an overflow is a failure that shows itself")]
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 #[allow(dead_code, unused_imports, reason = "it grows ahead of the tests that use it")]
