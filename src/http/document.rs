@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use actix_web::http::Method;
 use serde_json::{Value as Json, json};
 use utoipa::openapi::path::{Operation, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
@@ -12,6 +13,7 @@ use utoipa::openapi::{ContentBuilder, Header, Ref, RefOr, SecurityRequirement};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::envelope::{ErrorEnvelope, required};
+use crate::wire::schema::TEXT_PATTERN;
 
 /// A schema and the name that it stands under.
 pub type NamedSchema = (String, RefOr<Schema>);
@@ -40,6 +42,7 @@ pub trait Describe {
 
 /// An operation in the making.
 pub struct Description<'a> {
+    method: &'a Method,
     path: &'a str,
     doc: &'a Doc,
     operation: OperationBuilder,
@@ -50,12 +53,17 @@ pub struct Description<'a> {
 }
 
 impl<'a> Description<'a> {
-    /// An operation at `path`, as `doc` introduces it.
-    pub fn new(path: &'a str, doc: &'a Doc) -> Self {
+    /// An operation of `method` at `path`, as `doc` introduces it.
+    pub fn new(method: &'a Method, path: &'a str, doc: &'a Doc) -> Self {
         let operation = OperationBuilder::new().tag(doc.tag).operation_id(Some(doc.id)).summary(Some(doc.summary));
         let operation = if doc.text.is_empty() { operation } else { operation.description(Some(doc.text)) };
         let errors = doc.errors.iter().copied().chain(["internal_error"]).collect();
-        Self { path, doc, operation, responses: BTreeMap::new(), errors, schemas: Vec::new(), strict: Vec::new() }
+        Self { method, path, doc, operation, responses: BTreeMap::new(), errors, schemas: Vec::new(), strict: Vec::new() }
+    }
+
+    /// Whether it may make what was not there.
+    pub fn creates_or_replaces(&self) -> bool {
+        self.method == Method::PUT
     }
 
     /// Names a schema and refers to it.
@@ -241,13 +249,19 @@ fn example_of(parameter: &str) -> Option<&'static str> {
     })
 }
 
-/// Says of a request body that it takes no other fields, as the parser does.
+/// Says of a request body what the parser holds it to: no other fields, and no control characters in texts for people.
 pub(super) fn close(schema: &mut RefOr<Schema>) {
-    if let RefOr::T(Schema::Object(object)) = schema
-        && !object.properties.is_empty()
-        && object.additional_properties.is_none()
-    {
+    let RefOr::T(Schema::Object(object)) = schema else { return };
+    if object.additional_properties.is_none() {
         object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+    }
+    for property in object.properties.values_mut() {
+        if let RefOr::T(Schema::Object(text)) = property
+            && text.max_length.is_some()
+            && text.pattern.is_none()
+        {
+            text.pattern = Some(TEXT_PATTERN.to_owned());
+        }
     }
 }
 

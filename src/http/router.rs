@@ -93,7 +93,7 @@ impl Table {
         F::Output: Responder + Describe + 'static,
         F::Future: Future<Output = F::Output>,
     {
-        let mut description = Description::new(path, doc);
+        let mut description = Description::new(&method, path, doc);
         Args::describe(&mut description);
         F::Output::describe(&mut description);
         let (operation, schemas, strict) = description.finish();
@@ -195,7 +195,10 @@ mod tests {
         for path in ["/at-once", "/later"] {
             let response = call_service(&app, TestRequest::get().uri(path).to_request()).await;
             assert_eq!(response.status().as_u16(), 500);
-            assert_eq!(response.headers().get(CONTENT_TYPE).map(|value| value.as_bytes()), Some(&b"application/json"[..]));
+            assert_eq!(
+                response.headers().get(CONTENT_TYPE).map(actix_web::http::header::HeaderValue::as_bytes),
+                Some(&b"application/json"[..])
+            );
             assert!(response.headers().contains_key("x-request-id"));
             let body = r#"{"data":null,"error":"Something went wrong here. The request id finds it in the log","meta":{"code":"internal_error"}}"#;
             assert_eq!(read_body(response).await, body);

@@ -44,7 +44,10 @@ impl DeserializeError for Issues {
             }
             ErrorKind::MissingField { field } => Issue::new(path_of(location.push_key(field)), "is required"),
             ErrorKind::UnknownKey { key, accepted } => {
-                let message = format!("is not a known field; known are: {}", accepted.join(", "));
+                let message = match accepted {
+                    [] => "is not a known field; there are none".to_owned(),
+                    known => format!("is not a known field; known are: {}", known.join(", ")),
+                };
                 Issue::new(path_of(location.push_key(key)), message)
             }
             ErrorKind::UnknownValue { accepted, .. } => {
@@ -128,10 +131,13 @@ mod tests {
 
     #[test]
     fn fractions_negatives_and_strings_are_not_quantities() {
-        for bad in [json!(1.5), json!(5.0), json!(-1), json!("5"), json!([5]), json!(true)] {
+        let too_large = [json!(9_007_199_254_740_992.0), json!(1e300)];
+        for bad in [json!(1.5), json!(-1), json!(-1.0), json!("5"), json!([5]), json!(true)].into_iter().chain(too_large) {
             assert!(parse::<Example>(json!({"org": "a", "amount": bad})).is_err(), "{bad}");
         }
-        assert!(parse::<Example>(json!({"org": "a", "amount": 5})).is_ok());
+        for good in [json!(5), json!(5.0), json!(0.0), json!(-0.0), json!(9_007_199_254_740_991.0)] {
+            assert!(parse::<Example>(json!({"org": "a", "amount": good})).is_ok(), "{good}");
+        }
         assert!(parse::<Example>(json!({"org": "a"})).is_ok());
     }
 

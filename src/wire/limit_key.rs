@@ -1,18 +1,18 @@
 //! A limit key as it is written.
 
 use deserr::Deserr;
-use utoipa::ToSchema;
 
 use super::Issues;
+use crate::domain::bound::Quantity;
 use crate::domain::limit_key::{Kind, Per, WrittenLimitKey};
 use crate::domain::names::LimitKeyName;
 use crate::domain::value::WrittenValue;
 use crate::domain::window::Window;
 
 /// A limit key: a named thing that is limited. Which fields it takes depends on its kind.
-#[derive(Debug, Deserr, ToSchema)]
+/// Its schema, in `limit_key_schema`, has a form for each kind.
+#[derive(Debug, Deserr)]
 #[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
-#[schema(rename_all = "camelCase")]
 pub struct LimitKeyBody {
     /// What is limited, and how.
     pub kind: Kind,
@@ -23,29 +23,24 @@ pub struct LimitKeyBody {
     #[deserr(default)]
     pub default: Option<WrittenValue>,
     /// For people; at most 1024 characters.
-    #[schema(max_length = 1024)]
     #[deserr(default)]
     pub description: Option<String>,
     /// quota: the calendar window. Required.
     #[deserr(default)]
     pub window: Option<Window>,
     /// quota: what is counted, as it stands in the refusal's sentence (`Daily API request limit exceeded`). The limit key's name when left out.
-    #[schema(min_length = 1, max_length = 64, example = "API request")]
     #[deserr(default)]
     pub label: Option<String>,
     /// quota and rate: whether every request through the gate takes one. No when left out.
     #[deserr(default)]
     pub per_request: Option<bool>,
     /// rate: the length of the sliding window in seconds, from 1 to 2678400 (31 days). Required.
-    #[schema(minimum = 1, maximum = 2_678_400, example = 60)]
     #[deserr(default)]
-    pub window_seconds: Option<u64>,
+    pub window_seconds: Option<Quantity>,
     /// rate: the name that the refusal carries. The limit key's name when left out.
-    #[schema(min_length = 1, max_length = 64, example = "v1Api")]
     #[deserr(default)]
     pub bucket: Option<String>,
     /// interval: the unit of its values. Required.
-    #[schema(min_length = 1, max_length = 64, example = "hours")]
     #[deserr(default)]
     pub unit: Option<String>,
     /// Whether it is archived: asked about no more. No when left out.
@@ -66,7 +61,7 @@ impl From<LimitKeyBody> for WrittenLimitKey {
             window: body.window,
             label: body.label,
             per_request: body.per_request,
-            window_seconds: body.window_seconds,
+            window_seconds: body.window_seconds.map(Quantity::get),
             bucket: body.bucket,
             unit: body.unit,
             archived: body.archived,

@@ -4,6 +4,7 @@
 pub mod entries;
 mod issues;
 pub mod limit_key;
+mod limit_key_schema;
 pub mod patch;
 pub mod plan;
 mod scalars;

@@ -23,11 +23,11 @@ use crate::domain::value::WrittenValue;
 pub struct PlanDocument {
     /// The limit keys, by name.
     #[deserr(default)]
-    #[schema(value_type = BTreeMap<LimitKeyName, LimitKeyBody>)]
+    #[schema(value_type = BTreeMap<LimitKeyName, LimitKeyBody>, required = false)]
     pub limit_keys: Entries<LimitKeyName, LimitKeyBody>,
     /// The tiers, by name.
     #[deserr(default)]
-    #[schema(value_type = BTreeMap<TierName, TierDocument>)]
+    #[schema(value_type = BTreeMap<TierName, TierDocument>, required = false)]
     pub tiers: Entries<TierName, TierDocument>,
 }
 
@@ -46,7 +46,7 @@ pub struct TierDocument {
     pub description: Option<String>,
     /// The tier's value for each limit key that it says something about.
     #[deserr(default)]
-    #[schema(value_type = BTreeMap<LimitKeyName, WrittenValue>)]
+    #[schema(value_type = BTreeMap<LimitKeyName, WrittenValue>, required = false)]
     pub limits: Entries<LimitKeyName, WrittenValue>,
 }
 

@@ -28,6 +28,11 @@ impl<E: DeserializeError> Deserr<E> for Quantity {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_>) -> Result<Self, E> {
         match value {
             Value::Integer(number) => Self::new(number).or_else(|invalid| unexpected(invalid.0, location)),
+            // JSON has one kind of number: 5.0 is as whole as 5.
+            Value::Float(number) if number.fract() == 0.0 && number >= 0.0 => {
+                let digits = number.abs().to_string().parse().unwrap_or(u64::MAX);
+                Self::new(digits).or_else(|invalid| unexpected(invalid.0, location))
+            }
             Value::NegativeInteger(_) | Value::Float(_) => {
                 unexpected("must be a whole number from 0 to 9007199254740991".to_owned(), location)
             }

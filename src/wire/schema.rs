@@ -13,6 +13,11 @@ use crate::domain::scope::Scopes;
 use crate::domain::time::{DATE_PATTERN, Day, Moment, TIMESTAMP_PATTERN, UtcMillis};
 use crate::domain::window::Window;
 
+/// Text for people: no control characters but line feeds and tabs.
+pub const TEXT_PATTERN: &str = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$";
+/// Text that stands in sentences and headers: printable ASCII without surrounding spaces.
+pub const LABEL_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
+
 /// A string that matches a pattern.
 pub fn text(pattern: &str, description: &str, example: &str) -> ObjectBuilder {
     let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));

@@ -8,20 +8,22 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::Issues;
 use crate::domain::bound::Quantity;
+use crate::domain::limit_key::Kind;
 use crate::domain::value::{Value, WrittenValue};
 
+/// A null is not a value: it must not pass for a field that was left out, or for no limit.
 #[derive(Deserr)]
 #[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
 struct ValueFields {
-    #[deserr(default)]
+    #[deserr(default, from(Quantity) = Some)]
     max: Option<Quantity>,
-    #[deserr(default)]
+    #[deserr(default, from(Quantity) = Some)]
     days: Option<Quantity>,
-    #[deserr(default)]
+    #[deserr(default, from(Quantity) = Some)]
     min: Option<Quantity>,
-    #[deserr(default)]
+    #[deserr(default, from(bool) = Some)]
     enabled: Option<bool>,
-    #[deserr(default)]
+    #[deserr(default, from(bool) = Some)]
     unlimited: Option<bool>,
 }
 
@@ -40,14 +42,30 @@ fn only(field: &str, schema: impl Into<RefOr<Schema>>) -> ObjectBuilder {
     object.additional_properties(Some(AdditionalProperties::FreeForm(false)))
 }
 
+/// The form with this field.
+fn form(field: &str) -> ObjectBuilder {
+    let boolean = ObjectBuilder::new().schema_type(Type::Boolean);
+    match field {
+        "enabled" => only(field, boolean),
+        "unlimited" => only(field, boolean.enum_values(Some([true]))),
+        _ => only(field, Quantity::schema()),
+    }
+}
+
+/// The forms that a value of this kind has.
+pub(super) fn forms_of(kind: Kind) -> OneOfBuilder {
+    let fields: &[&str] = match kind {
+        Kind::Count | Kind::Quota | Kind::Rate => &["max", "unlimited"],
+        Kind::Retention => &["days", "unlimited"],
+        Kind::Interval => &["min"],
+        Kind::Feature => &["enabled"],
+    };
+    fields.iter().fold(OneOfBuilder::new(), |forms, field| forms.item(form(field)))
+}
+
 fn forms() -> RefOr<Schema> {
-    let yes = ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]));
-    let forms = OneOfBuilder::new()
-        .item(only("max", Quantity::schema()))
-        .item(only("days", Quantity::schema()))
-        .item(only("min", Quantity::schema()))
-        .item(only("enabled", ObjectBuilder::new().schema_type(Type::Boolean)))
-        .item(only("unlimited", yes));
+    let fields = ["max", "days", "min", "enabled", "unlimited"];
+    let forms = fields.into_iter().fold(OneOfBuilder::new(), |forms, field| forms.item(form(field)));
     let text = "A value says what it is: `max` for count, quota and rate, `days` for retention, `min` for interval, `enabled` for \
                 feature; `unlimited` instead for the first four kinds.";
     forms.description(Some(text)).examples([json!({"max": 5})]).into()

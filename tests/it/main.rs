@@ -3,6 +3,8 @@
 #![allow(clippy::arithmetic_side_effects, reason = "in a test an overflow is a failure that shows itself")]
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod contract;

@@ -56,6 +56,8 @@ impl Describe for Preconditions {
             "The `ETag` that the resource must still have, or `*`: it must exist.",
             text(),
         );
-        description.header_parameter("If-None-Match", "`*`: it must not exist yet.", text().enum_values(Some(["*"])));
+        if description.creates_or_replaces() {
+            description.header_parameter("If-None-Match", "`*`: it must not exist yet.", text().enum_values(Some(["*"])));
+        }
     }
 }

@@ -34,6 +34,12 @@ impl Fresh {
     }
 
     async fn at_least(service: web::Data<Service>, revision: u64) -> Result<Self, ApiError> {
+        // One that was never answered will not come by waiting.
+        let latest = service.store.revision().await?;
+        if revision > latest {
+            let message = format!("must be a revision that a write was answered with: the latest is {latest}");
+            return Err(ApiError::InvalidParams(vec![Issue::new("Plimsoll-At-Least", message)]));
+        }
         let caught_up = tokio::time::timeout(PATIENCE, service.directory.reaches(revision)).await;
         caught_up.map_err(|_| ApiError::Unavailable)?;
         Ok(Self::now(&service))
@@ -68,7 +74,8 @@ impl Describe for Fresh {
         description.error("unavailable");
         description.error("invalid_params");
         let schema = schema::number(0, MAX_QUANTITY, "A catalogue revision.");
-        let text = "Answer only from a catalogue that has this revision or a later one: the `meta.revision` of an admin write.";
+        let text = "Answer only from a catalogue that has this revision or a later one: the `meta.revision` of an admin write. \
+                    One that no write was answered with is a 400.";
         description.header_parameter("Plimsoll-At-Least", text, schema);
     }
 }

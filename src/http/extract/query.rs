@@ -23,6 +23,8 @@ const DEFAULT_PAGE: u64 = 50;
 const MAX_PAGE: u64 = 100;
 /// The longest cursor: the hexadecimal digits of the longest key.
 const MAX_CURSOR: usize = 512;
+/// The hexadecimal digits of printable ASCII, which is what all keys are.
+const CURSOR_PATTERN: &str = "^([2-6][0-9a-f]|7[0-9a-e])+$";
 
 /// The parameters in the query.
 pub struct Query<T>(pub T);
@@ -157,14 +159,15 @@ impl FromText for Cursor {
         }
         let bytes: Option<Vec<u8>> = pairs.map(byte).collect();
         let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(invalid)?;
-        if key.chars().any(char::is_control) { Err(invalid()) } else { Ok(Self(key)) }
+        if key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) { Ok(Self(key)) } else { Err(invalid()) }
     }
 }
 
 impl PartialSchema for Cursor {
     fn schema() -> RefOr<Schema> {
         let text = utoipa::openapi::ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
-        text.max_length(Some(MAX_CURSOR)).description(Some("`meta.nextCursor` of the page before.")).into()
+        let text = text.max_length(Some(MAX_CURSOR)).pattern(Some(CURSOR_PATTERN));
+        text.description(Some("`meta.nextCursor` of the page before.")).into()
     }
 }
 

@@ -98,7 +98,7 @@ async fn an_unknown_query_parameter_is_a_400_on_every_operation_that_has_a_query
     for operation in server.document().operations() {
         let parameters = operation.value["parameters"].as_array().cloned().unwrap_or_default();
         if operation.method == "GET" && parameters.iter().any(|parameter| parameter["in"] == "query") {
-            let path = operation.template.replace('{', "").replace('}', "");
+            let path = operation.template.replace(['{', '}'], "");
             let answer = server.admin().get(&format!("{path}?surprise=1&limit=0&cursor=!")).await;
             answer.fails(400, "invalid_query");
             assert_eq!(answer.issues(), ["surprise", "limit", "cursor"], "{}", operation.id);
