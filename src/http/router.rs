@@ -159,9 +159,10 @@ fn documented(method: &Method) -> HttpMethod {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::App;
+    use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
     use actix_web::middleware::from_fn;
     use actix_web::test::{TestRequest, call_service, init_service, read_body};
-    use actix_web::{App, http::header::CONTENT_TYPE};
 
     use super::super::edge;
     use super::super::envelope::Data;
@@ -194,7 +195,7 @@ mod tests {
         for path in ["/at-once", "/later"] {
             let response = call_service(&app, TestRequest::get().uri(path).to_request()).await;
             assert_eq!(response.status().as_u16(), 500);
-            assert_eq!(response.headers().get(CONTENT_TYPE).map(|value| value.as_bytes()), Some(&b"application/json"[..]));
+            assert_eq!(response.headers().get(CONTENT_TYPE), Some(&HeaderValue::from_static("application/json")));
             assert!(response.headers().contains_key("x-request-id"));
             let body = r#"{"data":null,"error":"Something went wrong here. The request id finds it in the log","meta":{"code":"internal_error"}}"#;
             assert_eq!(read_body(response).await, body);
