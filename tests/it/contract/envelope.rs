@@ -19,7 +19,7 @@ async fn a_wrong_method_is_an_enveloped_405_that_says_which_there_are() {
     let server = Plimsoll::start().await;
     let mut probed = 0;
     for operation in server.document().operations() {
-        let path = operation.template.replace('{', "").replace('}', "");
+        let path = operation.template.replace(['{', '}'], "");
         for method in ["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"] {
             let is_known = |other: &&crate::harness::Operation| other.template == operation.template && other.method == method;
             if !server.document().operations().iter().any(|other| is_known(&other)) {
