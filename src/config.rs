@@ -11,8 +11,8 @@ use crate::domain::names::TierName;
 use crate::identity::jwt::{JwksSource, JwtSettings};
 use crate::telemetry::LogFormat;
 
-/// What libraries say at info is of no use to an operator.
-const DEFAULT_LOG: &str = "info,sea_orm_migration=warn,sqlx=warn,actix_server=warn";
+/// What libraries say at info is of no use to an operator, and a line for each malformed request could fill a disk.
+const DEFAULT_LOG: &str = "info,sea_orm_migration=warn,sqlx=warn,actix_server=warn,actix_http=off";
 
 /// Where the database is. Every command takes it.
 #[derive(Args, Clone, Debug)]

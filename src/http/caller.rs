@@ -114,7 +114,7 @@ async fn identify_by(service: &Service, header: &HeaderValue) -> Result<Caller, 
         return by_api_key(service, credential).await;
     }
     // Two dots make a JWT; nothing else has any.
-    if credential.split('.').count() == 3 { by_token(service, credential).await } else { Err(refused()) }
+    if credential.split('.').count() == 3 { Box::pin(by_token(service, credential)).await } else { Err(refused()) }
 }
 
 async fn by_api_key(service: &Service, secret: &str) -> Result<Caller, ApiError> {

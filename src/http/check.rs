@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder, web};
 use deserr::Deserr;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr};
@@ -16,7 +16,7 @@ use super::decision_view::DecisionView;
 use super::document::{Describe, Description, Doc, NamedSchema};
 use super::envelope::{Data, envelope, json_response, null, success_body};
 use super::error::ApiError;
-use super::extract::{Body, Flag, Fresh, Permit, Query, Read, flag};
+use super::extract::{Body, Flag, Fresh, HotBody, Permit, Query, Read, flag};
 use super::judge::judge;
 use super::service::Service;
 use crate::clock;
@@ -32,9 +32,9 @@ use crate::wire::{self, Issues};
 const MAX_CHECKS: usize = 100;
 
 /// A question. Which fields it takes depends on the limit key's kind; a field that the kind does not take is a 400.
-#[derive(Debug, Deserr, ToSchema)]
+#[derive(Debug, Deserialize, Deserr, ToSchema)]
 #[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
-#[schema(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CheckBody {
     /// The org that asks.
     org: OrgId,
@@ -155,9 +155,9 @@ pub async fn check(
     fresh: Fresh,
     query: Query<Enforce>,
     service: web::Data<Service>,
-    body: Body<CheckBody>,
+    HotBody(body): HotBody<CheckBody>,
 ) -> Result<Answer, ApiError> {
-    let (org, limit_key, question) = body.value.into_parts();
+    let (org, limit_key, question) = body.into_parts();
     let judged = judge(&service, &fresh, &permit.caller, (&org, &limit_key), question, clock::now()).await?;
     if flag(query.0.enforce)
         && let Some(refusal) = &judged.decision.refusal

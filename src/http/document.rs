@@ -207,7 +207,7 @@ pub const ERRORS: &[(&str, u16, &str)] = &[
     ("unsupported_media_type", 415, "The request body must be application/json"),
     ("rate_limit_exceeded", 429, "Rate limit exceeded"),
     ("internal_error", 500, "Something went wrong here. The request id finds it in the log"),
-    ("unavailable", 503, "Storage cannot be reached at the moment"),
+    ("unavailable", 503, "Plimsoll cannot answer at the moment"),
 ];
 
 fn error_response(status: u16, codes: &[(&str, &str)], schema: RefOr<Schema>) -> utoipa::openapi::response::Response {

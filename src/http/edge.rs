@@ -10,7 +10,7 @@ use actix_web::{Error, HttpMessage, web};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::caller;
+use super::caller::{self, Identity};
 use super::service::Service;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -22,6 +22,14 @@ const MAX_REQUEST_ID: usize = 128;
 /// The id under which the log speaks of a request.
 #[derive(Clone)]
 pub struct RequestId(pub HeaderValue);
+
+/// What the edge found out about a request before anybody else looked at it.
+pub struct Seen {
+    /// The id under which the log speaks of it.
+    pub id: RequestId,
+    /// Who calls; nothing when no credential was sent.
+    pub identity: Option<Identity>,
+}
 
 impl RequestId {
     fn of(request: &ServiceRequest) -> Self {
@@ -54,13 +62,9 @@ pub async fn pass<B: MessageBody + 'static>(
     let id = RequestId::of(&request);
     let service = request.app_data::<web::Data<Service>>().cloned();
     let is_at_debug = tracing::enabled!(tracing::Level::DEBUG);
-    let work = answer(request, next, service.clone(), id.clone());
-    let mut response = if is_at_debug {
-        let span = tracing::debug_span!("request", id = id.as_str());
-        work.instrument(span).await
-    } else {
-        work.await
-    }?;
+    // Without debug logs there is no span to enter; with them every line of the request carries its id.
+    let span = if is_at_debug { tracing::debug_span!("request", id = id.as_str()) } else { tracing::Span::none() };
+    let mut response = answer(request, next, service.clone(), id.clone()).instrument(span).await?;
     if let Some(service) = service {
         service.metrics.answered(response.status().as_u16(), started.elapsed());
     }
@@ -85,11 +89,10 @@ async fn answer<B: MessageBody + 'static>(
     service: Option<web::Data<Service>>,
     id: RequestId,
 ) -> Result<ServiceResponse<B>, Error> {
-    request.extensions_mut().insert(id);
-    if let Some(service) = &service
-        && let Some(identity) = caller::identify(service, request.headers()).await
-    {
-        request.extensions_mut().insert(identity);
-    }
+    let identity = match &service {
+        Some(service) => caller::identify(service, request.headers()).await,
+        None => None,
+    };
+    request.extensions_mut().insert(Seen { id, identity });
     next.call(request).await
 }

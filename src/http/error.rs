@@ -91,7 +91,7 @@ impl ApiError {
             Self::PayloadTooLarge(max) => format!("The request body is larger than {max} bytes"),
             Self::UnsupportedMediaType => "The request body must be application/json".to_owned(),
             Self::Internal => "Something went wrong here. The request id finds it in the log".to_owned(),
-            Self::Unavailable => "Storage cannot be reached at the moment".to_owned(),
+            Self::Unavailable => "Plimsoll cannot answer at the moment".to_owned(),
         }
     }
 

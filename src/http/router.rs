@@ -160,9 +160,10 @@ fn documented(method: &Method) -> HttpMethod {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::App;
+    use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
     use actix_web::middleware::from_fn;
     use actix_web::test::{TestRequest, call_service, init_service, read_body};
-    use actix_web::{App, http::header::CONTENT_TYPE};
 
     use super::super::edge;
     use super::super::envelope::Data;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::document::{Describe, Description};
-use super::edge::RequestId;
+use super::edge::Seen;
 use super::envelope::{Change, change_answer};
 use super::error::ApiError;
 use super::extract::{Admin, IdempotencyKey, Permit, Preconditions};
@@ -102,7 +102,7 @@ impl<Form> Writer<Form> {
         let context = WriteContext {
             actor: permit.caller.actor(),
             now: clock::now(),
-            request_id: self.request.extensions().get::<RequestId>().map(|id| id.as_str().to_owned()),
+            request_id: self.request.extensions().get::<Seen>().map(|seen| seen.id.as_str().to_owned()),
             expected: self.expected.clone(),
         };
         let answer = |written: &Written<C::Output>, view: View<T>| {

@@ -116,6 +116,16 @@ impl Directory {
             }
             cache.invalidate(key).await;
         }
+        // Boxed, so that the future of a question that is answered from memory stays small.
+        Box::pin(self.load(cache, key, load)).await
+    }
+
+    async fn load<K, T, F>(&self, cache: &Cache<K, Arc<Entry<T>>>, key: &K, load: F) -> Result<Option<Arc<T>>, StoreError>
+    where
+        K: Clone + Eq + Hash + Send + Sync + 'static,
+        T: Send + Sync + 'static,
+        F: AsyncFn() -> Result<(Option<T>, [Option<Group>; 3]), StoreError>,
+    {
         for _ in 0..LOAD_ATTEMPTS {
             let entry = cache.try_get_with_by_ref(key, self.read(&load)).await.map_err(|error| StoreError::clone(&error))?;
             if self.holds(&entry) {

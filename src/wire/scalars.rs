@@ -1,11 +1,14 @@
-//! How the domain's scalars are read from JSON.
+//! How the domain's scalars are read from JSON: by deserr, which names every issue, and by serde, which is quicker.
 
 use std::str::FromStr;
 
 use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, Value, ValueKind, ValuePointerRef, take_cf_content};
 
+use serde::de::{Deserialize, Deserializer, Error as _};
+
 use crate::domain::bound::Quantity;
 use crate::domain::effective::Mode;
+use crate::domain::issue::Invalid;
 use crate::domain::limit_key::{Kind, Per};
 use crate::domain::names::{LimitKeyName, OrgId, RecordId, ResourceId, ResourceKind, ScopeName, TierName, UserId};
 use crate::domain::time::{Moment, UtcMillis};
@@ -43,8 +46,21 @@ impl<E: DeserializeError> Deserr<E> for Quantity {
     }
 }
 
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(u64::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
 macro_rules! read_from_text {
     ($($scalar:ty => $parse:expr),* $(,)?) => {$(
+        impl<'de> Deserialize<'de> for $scalar {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $parse(String::deserialize(deserializer)?).map_err(|invalid: Invalid| D::Error::custom(invalid.0))
+            }
+        }
+
+
         impl<E: DeserializeError> Deserr<E> for $scalar {
             fn deserialize_from_value<V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_>) -> Result<Self, E> {
                 match value {

@@ -9,6 +9,7 @@ use actix_web::{FromRequest, HttpRequest};
 use deserr::Deserr;
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use utoipa::ToSchema;
 
@@ -67,6 +68,33 @@ fn parsed<T: Deserr<Issues>>(bytes: &[u8]) -> Result<T, ApiError> {
     let document: Json = serde_json::from_slice(bytes)
         .map_err(|error| ApiError::InvalidBody(vec![Issue::new("", format!("is not valid JSON: {error}"))]))?;
     wire::parse(document).map_err(ApiError::InvalidBody)
+}
+
+/// A JSON body that must be there and is asked for very often: it is read without a document in between,
+/// and only when it is not valid is it read again, to name every issue.
+pub struct HotBody<T>(pub T);
+
+impl<T: Deserr<Issues> + DeserializeOwned + 'static> FromRequest for HotBody<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let mut payload = payload.take();
+        let is_json = is_json(request);
+        Box::pin(async move {
+            let bytes = read_in_time(&mut payload).await?;
+            if !is_json {
+                return Err(ApiError::UnsupportedMediaType);
+            }
+            serde_json::from_slice(&bytes).or_else(|_| parsed(&bytes)).map(Self)
+        })
+    }
+}
+
+impl<T: ToSchema> Describe for HotBody<T> {
+    fn describe(description: &mut Description<'_>) {
+        description.body::<T>(true);
+    }
 }
 
 impl<T: Deserr<Issues> + 'static> FromRequest for Body<T> {

@@ -8,7 +8,7 @@ mod path;
 mod permit;
 mod query;
 
-pub use body::{Body, OptionalBody};
+pub use body::{Body, HotBody, OptionalBody};
 pub use conditional::Preconditions;
 pub use fresh::Fresh;
 pub use idempotency::IdempotencyKey;

@@ -8,6 +8,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::super::caller::{Caller, Identity};
 use super::super::document::{Describe, Description};
+use super::super::edge::Seen;
 use super::super::error::ApiError;
 use crate::domain::refusal::{Presented, Refusal};
 
@@ -44,10 +45,10 @@ pub struct Permit<S> {
 impl<S: Scope> Permit<S> {
     fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let extensions = request.extensions();
-        let caller = match extensions.get::<Identity>() {
-            Some(Identity::Known(caller)) => caller.clone(),
-            Some(Identity::Refused(error)) => return Err(error.clone()),
-            None => return Err(Refusal::InvalidApiKey(Presented::Nothing).into()),
+        let caller = match extensions.get::<Seen>().map(|seen| &seen.identity) {
+            Some(Some(Identity::Known(caller))) => caller.clone(),
+            Some(Some(Identity::Refused(error))) => return Err(error.clone()),
+            Some(None) | None => return Err(Refusal::InvalidApiKey(Presented::Nothing).into()),
         };
         caller.scopes().require(S::NAME)?;
         Ok(Self { caller, scope: PhantomData })

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Actor, Plimsoll};
+use crate::harness::{ADMIN_KEY, Actor, Plimsoll};
 
 async fn refused(actor: &Actor, method: &str, path: &str, body: &str) -> crate::harness::Answer {
     let answer = actor.request(method, path).bytes("application/json", body).send().await;
@@ -150,12 +150,23 @@ async fn a_missing_or_bad_credential_is_a_401_that_says_how() {
         answer.fails(401, "invalid_api_key");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"plimsoll\", error=\"invalid_token\""));
     }
-    for header in ["Basic YTpi", "Bearer", "bearer", crate::harness::ADMIN_KEY] {
+    for header in ["Basic YTpi", "Bearer", "bearer", ADMIN_KEY] {
         let answer = server.anonymous().request("GET", "/v1/admin/tiers").header("Authorization", header).send().await;
         answer.fails(401, "invalid_api_key");
     }
     let twice = server.admin().request("GET", "/v1/admin/tiers").header("Authorization", "Bearer x");
     twice.send().await.fails(401, "invalid_api_key");
-    let lowercase = format!("bearer {}", crate::harness::ADMIN_KEY);
+    let lowercase = format!("bearer {ADMIN_KEY}");
     server.anonymous().request("GET", "/v1/admin/tiers").header("Authorization", lowercase).send().await.is(200);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_waited_for_no_longer_than_its_deadline() {
+    let server = Plimsoll::start().await;
+    let head = format!(
+        "PUT /v1/admin/tiers/free HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {ADMIN_KEY}\r\n\
+         Content-Type: application/json\r\nContent-Length: 20\r\n\r\n{{"
+    );
+    server.raw(head).await.fails(408, "request_timeout");
+    server.admin().get("/v1/admin/tiers/free").await.fails(404, "not_found");
 }
