@@ -54,6 +54,6 @@ pub fn sentence(error: &StoreError) -> String {
 
 /// Findings, one a line.
 fn catalogued(issues: &[Issue]) -> String {
-    let lines = issues.iter().map(|issue| format!("{} {}", issue.path, issue.message));
+    let lines = issues.iter().map(|issue| format!("{}: {}", issue.path, issue.message));
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{close, open};
+use super::{close, open, say};
 use crate::by_hand::apply;
 use crate::config::DatabaseSettings;
 use crate::domain::plan::{Change, Plan};
@@ -51,32 +51,32 @@ pub(super) async fn run(command: CatalogCommand) -> Result<(), String> {
             let store = open(&database).await?;
             let applied = apply(&store, &file, dry_run).await;
             close(&store).await?;
-            report(&applied?, dry_run);
-            Ok(())
+            say(&report(&applied?, dry_run))
         }
         CatalogCommand::Export(ExportArguments { database, format }) => export(&database, format).await,
     }
 }
 
-fn report(changes: &[Change], dry_run: bool) {
-    for change in changes {
+/// What changed, a line each, and how many.
+fn report(changes: &[Change], dry_run: bool) -> String {
+    let line = |change: &Change| {
         let is_new = match change {
             Change::LimitKey { before, .. } => before.is_none(),
             Change::Tier { before, .. } => before.is_none(),
             Change::Limit { before, .. } => before.is_none(),
         };
-        println!("{} {}", if is_new { "+" } else { "~" }, change.path());
-    }
+        format!("{} {}\n", if is_new { "+" } else { "~" }, change.path())
+    };
+    let lines: String = changes.iter().map(line).collect();
     let verb = if dry_run { "would change" } else { "changed" };
-    println!("{} {verb}.", changes.len());
+    format!("{lines}{} {verb}.\n", changes.len())
 }
 
 async fn export(database: &DatabaseSettings, format: Format) -> Result<(), String> {
     let store = Store::open(&database.database_url, Access::ReadOnly).await.map_err(|error| error.to_string())?;
     let (plan, _) = store.plan().await.map_err(|error| error.to_string())?;
     close(&store).await?;
-    print!("{}", written(&plan, format)?);
-    Ok(())
+    say(&written(&plan, format)?)
 }
 
 fn written(plan: &Plan, format: Format) -> Result<String, String> {

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
 
-use super::{close, open};
+use super::{close, open, say};
 use crate::by_hand::{context, sentence};
 use crate::config::DatabaseSettings;
 use crate::domain::names::{OrgId, ScopeName, UserId};
@@ -55,6 +55,5 @@ async fn create(arguments: CreateArguments) -> Result<(), String> {
     let made = store.run(context(), command).await;
     close(&store).await?;
     made.map_err(|error| sentence(&error))?;
-    println!("{}", secret.expose_secret());
-    Ok(())
+    say(&format!("{}\n", secret.expose_secret()))
 }

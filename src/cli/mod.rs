@@ -4,6 +4,8 @@ mod catalog_file;
 mod keys;
 mod quickstart;
 
+use std::io::{ErrorKind, Write};
+
 use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret;
 
@@ -70,25 +72,31 @@ async fn dispatch(command: Command) -> Result<(), String> {
         Command::Migrate { database } => migrate(&database).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Catalog(command) => catalog_file::run(command).await,
-        Command::Openapi => {
-            print!("{}", http::openapi::text(&http::routes::table()));
-            Ok(())
-        }
+        Command::Openapi => say(&http::openapi::text(&http::routes::table())),
     }
 }
 
 async fn serve(database: &DatabaseSettings, settings: &ServeSettings) -> Result<(), String> {
     let started = server::start(settings, &database.database_url).await?;
     if let Some(secret) = &started.new_admin_key {
-        println!("Admin API key, shown this once: {}", secret.expose_secret());
+        say(&format!("Admin API key, shown this once: {}\n", secret.expose_secret()))?;
     }
     started.running.until_stopped().await
 }
 
 async fn migrate(database: &DatabaseSettings) -> Result<(), String> {
     let store = open(database).await?;
-    println!("The database is up to date.");
-    close(&store).await
+    close(&store).await?;
+    say("The database is up to date.\n")
+}
+
+/// Writes to standard output at once. Who reads no further has read enough.
+fn say(text: &str) -> Result<(), String> {
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!("Standard output cannot be written: {error}")),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 async fn open(database: &DatabaseSettings) -> Result<Store, String> {

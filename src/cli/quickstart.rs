@@ -4,6 +4,7 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Map;
 
+use super::say;
 use crate::by_hand::{self, apply_text};
 use crate::config::ServeSettings;
 use crate::domain::names::{OrgId, TierName};
@@ -47,7 +48,7 @@ pub(super) async fn run(mut settings: ServeSettings, database: QuickstartDatabas
     prepared?;
     drop(store);
     let started = server::start(&settings, &database.database_url).await?;
-    print!("{}", welcome(&format!("http://{}", started.running.address), &admin_key));
+    say(&welcome(&format!("http://{}", started.running.address), &admin_key))?;
     started.running.until_stopped().await
 }
 

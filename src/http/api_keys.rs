@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::document::Doc;
-use super::envelope::{Changed, Created, Page, Resource};
+use super::envelope::{Changed, Created, Page, Resource, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, OptionalBody, PageLimit, Path, Permit, Query, page_of};
 use super::routes::API_KEYS;
@@ -324,6 +324,6 @@ pub async fn delete(
     permit: Permit<Admin>,
     path: Path<RecordId>,
     writer: Writer<Idempotent>,
-) -> Result<Changed<ApiKeyView>, ApiError> {
+) -> Result<Untagged<ApiKeyView>, ApiError> {
     writer.run(&permit, &[], DeleteApiKey { id: path.0 }, View::deleted).await
 }

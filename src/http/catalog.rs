@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::document::Doc;
-use super::envelope::{Changed, Resource};
+use super::envelope::{Resource, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Flag, Permit, Query, flag};
 use super::routes::CATALOG;
@@ -134,7 +134,7 @@ pub async fn put(
     query: Query<DryRun>,
     writer: Writer<Idempotent>,
     body: Body<PlanDocument>,
-) -> Result<Changed<DifferenceView>, ApiError> {
+) -> Result<Untagged<DifferenceView>, ApiError> {
     let dry_run = flag(query.0.dry_run);
     let (known, _) = writer.service().store.plan().await?;
     let change = body.value.into_plan(&known, clock::now()).map_err(ApiError::InvalidBody)?;

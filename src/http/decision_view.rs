@@ -33,6 +33,8 @@ pub struct DecisionView<'a> {
     figures: Figures<'a>,
     tier: &'a TierName,
     source: Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resets_at: Option<Option<UtcMillis>>,
     revision: u64,
     denial: Option<Denial>,
 }
@@ -65,9 +67,6 @@ struct CountFigures {
     /// What is left, never below 0; null when unlimited.
     #[schema(required)]
     remaining: Option<Quantity>,
-    /// A count never resets: always null.
-    #[schema(required)]
-    resets_at: Option<UtcMillis>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -89,8 +88,6 @@ struct QuotaFigures {
     remaining: Option<Quantity>,
     /// The window's first moment.
     window_start: UtcMillis,
-    /// The first moment of the next window.
-    resets_at: UtcMillis,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -106,9 +103,6 @@ struct RateFigures<'a> {
     /// How many more fit now; null when unlimited.
     #[schema(required)]
     remaining: Option<Quantity>,
-    /// When the window has room again, or loses its oldest; null when it is empty.
-    #[schema(required)]
-    resets_at: Option<UtcMillis>,
     /// Seconds until there is room; null when there is.
     #[schema(required)]
     retry_after: Option<u64>,
@@ -179,9 +173,20 @@ impl<'a> DecisionView<'a> {
             figures: figures(judged),
             tier: &judged.org.tier,
             source: judged.source,
+            resets_at: resets_at(judged.decision.detail),
             revision,
             denial: refusal.map(Refusal::denial),
         }
+    }
+}
+
+/// When it resets, for the kinds that say so: a count never does, and says null.
+const fn resets_at(detail: Detail) -> Option<Option<UtcMillis>> {
+    match detail {
+        Detail::Count(_) => Some(None),
+        Detail::Quota { resets_at, .. } => Some(Some(resets_at)),
+        Detail::Rate { resets_at, .. } => Some(resets_at),
+        Detail::Retention { .. } | Detail::Interval { .. } | Detail::Feature { .. } => None,
     }
 }
 
@@ -189,19 +194,19 @@ fn figures<'a>(judged: &'a Judged<'_>) -> Figures<'a> {
     match judged.decision.detail {
         Detail::Count(Amounts { current, held, max, requested, remaining }) => {
             let unlimited = max == Bound::Unlimited;
-            Figures::Count(CountFigures { current, held, max: max.limit(), unlimited, requested, remaining, resets_at: None })
+            Figures::Count(CountFigures { current, held, max: max.limit(), unlimited, requested, remaining })
         }
-        Detail::Quota { amounts: Amounts { current, held, max, requested, remaining }, window_start, resets_at } => {
+        Detail::Quota { amounts: Amounts { current, held, max, requested, remaining }, window_start, .. } => {
             let (max, unlimited) = (max.limit(), max == Bound::Unlimited);
-            Figures::Quota(QuotaFigures { current, held, max, unlimited, requested, remaining, window_start, resets_at })
+            Figures::Quota(QuotaFigures { current, held, max, unlimited, requested, remaining, window_start })
         }
-        Detail::Rate { limit, remaining, resets_at, retry_after } => {
+        Detail::Rate { limit, remaining, retry_after, .. } => {
             let bucket = match &judged.limit_key.rule {
                 Rule::Rate { bucket, .. } => bucket.as_str(),
                 Rule::Count | Rule::Quota { .. } | Rule::Retention | Rule::Interval { .. } | Rule::Feature => "",
             };
             let (limit, unlimited) = (limit.limit(), limit == Bound::Unlimited);
-            Figures::Rate(RateFigures { bucket, limit, unlimited, remaining, resets_at, retry_after })
+            Figures::Rate(RateFigures { bucket, limit, unlimited, remaining, retry_after })
         }
         Detail::Retention { retention, earliest, range: Range { from, to }, permitted } => {
             let (retention_days, unlimited) = (retention.limit(), retention == Bound::Unlimited);
@@ -248,6 +253,19 @@ fn shape<F: PartialSchema>(kind: &str) -> RefOr<Schema> {
     let denial = nullable(Ref::from_schema_name("Denial").into())
         .description(Some("The response for the product's own customer; null when allowed."));
     object = object.property("tier", TierName::schema()).property("source", Source::schema());
+    let resets = match kind {
+        "count" => Some(nullable(UtcMillis::schema()).description(Some("A count never resets: always null."))),
+        "quota" => Some(nullable(UtcMillis::schema()).description(Some("The first moment of the next window."))),
+        "rate" => Some(
+            nullable(UtcMillis::schema())
+                .description(Some("When the window has room again, or loses its oldest; null when it is empty.")),
+        ),
+        _ => None,
+    };
+    if let Some(resets) = resets {
+        object = object.property("resetsAt", resets);
+        names.push("resetsAt");
+    }
     object = object.property("revision", revision).property("denial", denial);
     names.into_iter().fold(object, ObjectBuilder::required).into()
 }

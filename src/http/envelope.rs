@@ -143,16 +143,47 @@ impl<T: ToSchema> Describe for Page<T> {
 
 /// The answer to an admin write: 200 or 201, with the new catalogue revision in `meta`.
 /// It may be a recorded one, when the request repeats an earlier one under its idempotency key.
-pub struct Change<T, const STATUS: u16> {
+pub struct Change<T, F> {
     answer: Recorded,
     is_replay: bool,
-    data: std::marker::PhantomData<fn() -> T>,
+    form: std::marker::PhantomData<fn() -> (T, F)>,
 }
 
-impl<T, const STATUS: u16> Change<T, STATUS> {
+/// How an admin write is answered when it succeeds.
+pub trait Form: 'static {
+    /// The statuses that it can have.
+    const STATUSES: &'static [u16];
+    /// Whether there is a resource left that has a version.
+    const IS_TAGGED: bool;
+}
+
+macro_rules! forms {
+    ($($(#[$meta:meta])* $form:ident: $statuses:expr, $is_tagged:literal;)*) => {$(
+        $(#[$meta])*
+        pub struct $form;
+
+        impl Form for $form {
+            const STATUSES: &'static [u16] = &$statuses;
+            const IS_TAGGED: bool = $is_tagged;
+        }
+    )*};
+}
+
+forms! {
+    /// 201 when it created, 200 when it replaced.
+    PutForm: [200, 201], true;
+    /// 201.
+    CreatedForm: [201], true;
+    /// 200.
+    ChangedForm: [200], true;
+    /// 200, and nothing is left that has a version.
+    UntaggedForm: [200], false;
+}
+
+impl<T, F> Change<T, F> {
     /// The answer as it was written, now or earlier.
     pub fn recorded(answer: Recorded, is_replay: bool) -> Self {
-        Self { answer, is_replay, data: std::marker::PhantomData }
+        Self { answer, is_replay, form: std::marker::PhantomData }
     }
 }
 
@@ -175,7 +206,7 @@ pub(super) fn recorded_response(answer: Recorded, is_replay: bool) -> HttpRespon
     response
 }
 
-impl<T, const STATUS: u16> Responder for Change<T, STATUS> {
+impl<T, F> Responder for Change<T, F> {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
@@ -183,30 +214,28 @@ impl<T, const STATUS: u16> Responder for Change<T, STATUS> {
     }
 }
 
-impl<T: ToSchema, const STATUS: u16> Describe for Change<T, STATUS> {
+impl<T: ToSchema, F: Form> Describe for Change<T, F> {
     fn describe(description: &mut Description<'_>) {
         let schema = description.reference::<T>();
-        let revision =
-            schema::number(0, MAX_QUANTITY, "The catalogue revision after this change. Pass it as `Plimsoll-At-Least`.");
+        let text = "The catalogue revision after this change. Pass it as `Plimsoll-At-Least`.";
+        let revision = schema::number(0, MAX_QUANTITY, text);
         let meta = ObjectBuilder::new().property("revision", revision).required("revision");
         let body = envelope(schema, meta.into());
-        match STATUS {
-            // A PUT that creates answers 201, one that replaces 200.
-            0 => {
-                description.success(200, body.clone(), &[etag_header()]);
-                description.success(201, body, &[etag_header()]);
-            }
-            status => description.success(status, body, &[etag_header()]),
+        let headers = if F::IS_TAGGED { vec![etag_header()] } else { Vec::new() };
+        for status in F::STATUSES {
+            description.success(*status, body.clone(), &headers);
         }
     }
 }
 
-/// The answer to a `PUT`: 201 when it created, 200 when it replaced.
-pub type Put<T> = Change<T, 0>;
+/// The answer to a `PUT`.
+pub type Put<T> = Change<T, PutForm>;
 /// The answer to a `POST` that created.
-pub type Created<T> = Change<T, 201>;
+pub type Created<T> = Change<T, CreatedForm>;
 /// The answer to any other write.
-pub type Changed<T> = Change<T, 200>;
+pub type Changed<T> = Change<T, ChangedForm>;
+/// The answer to a write after which no resource with a version is left.
+pub type Untagged<T> = Change<T, UntaggedForm>;
 
 /// The schema of an envelope.
 pub(super) fn envelope(data: RefOr<Schema>, meta: RefOr<Schema>) -> RefOr<Schema> {

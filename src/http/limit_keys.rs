@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::document::Doc;
-use super::envelope::{Changed, Page, Put, Resource};
+use super::envelope::{Changed, Page, Put, Resource, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, OptionalBody, Paging, Path, Permit, Query};
 use super::routes::LIMIT_KEYS;
@@ -211,6 +211,6 @@ pub async fn delete(
     permit: Permit<Admin>,
     path: Path<LimitKeyName>,
     writer: Writer<Idempotent>,
-) -> Result<Changed<LimitKeyView>, ApiError> {
+) -> Result<Untagged<LimitKeyView>, ApiError> {
     writer.run(&permit, &[], DeleteLimitKey { name: path.0 }, View::deleted).await
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::document::Doc;
-use super::envelope::{Changed, Page, Put, Resource};
+use super::envelope::{Changed, Page, Put, Resource, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, Flag, OptionalBody, PageLimit, Path, Permit, Query, page_of};
 use super::routes::ORGS;
@@ -175,7 +175,7 @@ pub async fn delete(
     permit: Permit<Admin>,
     path: Path<OrgId>,
     writer: Writer<Idempotent>,
-) -> Result<Changed<OrgView>, ApiError> {
+) -> Result<Untagged<OrgView>, ApiError> {
     writer.run(&permit, &[], DeleteOrg { id: path.0 }, View::deleted).await
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::document::Doc;
-use super::envelope::{Changed, Created, Page, Resource};
+use super::envelope::{Created, Page, Resource, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, Paging, Path, Permit, Query};
 use super::routes::ORGS;
@@ -154,7 +154,7 @@ pub async fn delete(
     permit: Permit<Admin>,
     path: Path<(OrgId, RecordId)>,
     writer: Writer<Idempotent>,
-) -> Result<Changed<OverrideView>, ApiError> {
+) -> Result<Untagged<OverrideView>, ApiError> {
     let (org, id) = path.0;
     writer.run(&permit, &[], DeleteOverride { org, id }, View::deleted).await
 }

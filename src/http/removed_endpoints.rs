@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::document::Doc;
-use super::envelope::{Changed, Created, Page};
+use super::envelope::{Created, Page, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, Paging, Path, Permit, Query};
 use super::routes::REMOVED;
@@ -125,6 +125,6 @@ pub async fn delete(
     permit: Permit<Admin>,
     path: Path<RecordId>,
     writer: Writer<Idempotent>,
-) -> Result<Changed<RemovedEndpointView>, ApiError> {
+) -> Result<Untagged<RemovedEndpointView>, ApiError> {
     writer.run(&permit, &[], DeleteRemovedEndpoint { id: path.0 }, View::deleted).await
 }

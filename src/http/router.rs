@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use actix_web::http::Method;
-use actix_web::{FromRequest, Handler, HttpRequest, Responder, Route, web};
+use actix_web::{FromRequest, Handler, HttpRequest, Responder, Route, guard, web};
 use futures_util::FutureExt;
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::{Components, Paths};
@@ -100,7 +100,11 @@ impl Table {
         self.add_schemas(schemas, &strict);
         let served = method.clone();
         let handler = Caught(handler);
-        let route = Box::new(move || web::method(served.clone()).to(handler.clone()));
+        let route = Box::new(move || match served {
+            // Whoever may get a thing may ask for its head.
+            Method::GET => web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(handler.clone()),
+            _ => web::method(served.clone()).to(handler.clone()),
+        });
         self.entries.push(Entry { method, path, operation, route });
         self
     }
@@ -122,7 +126,10 @@ impl Table {
             by_path.entry((entry.path.contains('{'), entry.path)).or_default().push(entry);
         }
         for ((_, path), entries) in by_path {
-            let allowed: Vec<&str> = entries.iter().map(|entry| entry.method.as_str()).collect();
+            let mut allowed: Vec<&str> = entries.iter().map(|entry| entry.method.as_str()).collect();
+            if allowed.contains(&"GET") {
+                allowed.push("HEAD");
+            }
             let allowed: Arc<str> = allowed.join(", ").into();
             let refuse = move |_: HttpRequest| {
                 let error = ApiError::MethodNotAllowed(allowed.to_string());
@@ -161,7 +168,7 @@ fn documented(method: &Method) -> HttpMethod {
 #[cfg(test)]
 mod tests {
     use actix_web::App;
-    use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+    use actix_web::http::header::CONTENT_TYPE;
     use actix_web::middleware::from_fn;
     use actix_web::test::{TestRequest, call_service, init_service, read_body};
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::document::Doc;
-use super::envelope::{Changed, Page, Put};
+use super::envelope::{Page, Put, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, Paging, Path, Permit, Query};
 use super::routes::API_KEYS;
@@ -103,6 +103,6 @@ pub async fn delete(
     permit: Permit<Admin>,
     path: Path<ScopeName>,
     writer: Writer<Idempotent>,
-) -> Result<Changed<ScopeView>, ApiError> {
+) -> Result<Untagged<ScopeView>, ApiError> {
     writer.run(&permit, &[], DeleteScope { name: path.0 }, View::deleted).await
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::document::Doc;
-use super::envelope::{Changed, Page, Put};
+use super::envelope::{Page, Put, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, Paging, Path, Permit, Query};
 use super::routes::{RETENTION, TIERS};
@@ -106,7 +106,7 @@ pub async fn delete(
     permit: Permit<Admin>,
     path: Path<(TierName, LimitKeyName)>,
     writer: Writer<Idempotent>,
-) -> Result<Changed<TierLimitView>, ApiError> {
+) -> Result<Untagged<TierLimitView>, ApiError> {
     let (tier, limit_key) = path.0;
     writer.run(&permit, &[], DeleteTierLimit { tier, limit_key }, View::deleted).await
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::document::Doc;
-use super::envelope::{Changed, Page, Put, Resource};
+use super::envelope::{Page, Put, Resource, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, Paging, Path, Permit, Query};
 use super::routes::TIERS;
@@ -115,6 +115,6 @@ pub async fn delete(
     permit: Permit<Admin>,
     path: Path<TierName>,
     writer: Writer<Idempotent>,
-) -> Result<Changed<TierView>, ApiError> {
+) -> Result<Untagged<TierView>, ApiError> {
     writer.run(&permit, &[], DeleteTier { name: path.0 }, View::deleted).await
 }

@@ -87,13 +87,13 @@ impl<Form> Writer<Form> {
     }
 
     /// Runs the command, and answers when every question asked from now on sees its effect.
-    pub async fn run<C, T, const STATUS: u16>(
+    pub async fn run<C, T, F>(
         self,
         permit: &Permit<Admin>,
         body: &[u8],
         command: C,
         view: impl FnOnce(&C::Output) -> View<T> + Send + 'static,
-    ) -> Result<Change<T, STATUS>, ApiError>
+    ) -> Result<Change<T, F>, ApiError>
     where
         C: Command,
         C::Output: Sync,

@@ -125,8 +125,10 @@ impl Serialize for Object {
 #[serde(rename_all = "camelCase")]
 pub struct TierInfo {
     /// Its name.
+    #[serde(rename = "tier")]
     pub name: TierName,
     /// For people.
+    #[serde(rename = "name")]
     pub display_name: String,
     /// For people.
     pub description: String,
@@ -149,6 +151,7 @@ pub struct TierLimit {
 #[serde(rename_all = "camelCase")]
 pub struct Org {
     /// The id that the caller chose.
+    #[serde(rename = "org")]
     pub id: OrgId,
     /// Its tier.
     pub tier: TierName,
@@ -206,6 +209,7 @@ impl Serialize for OverrideInfo {
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// The id that the caller chose.
+    #[serde(rename = "user")]
     pub id: UserId,
     /// Set while the user is banned.
     pub ban: Option<Ban>,
@@ -216,6 +220,7 @@ pub struct User {
 #[serde(rename_all = "camelCase")]
 pub struct ScopeInfo {
     /// Its name.
+    #[serde(rename = "scope")]
     pub name: ScopeName,
     /// For people.
     pub description: String,
