@@ -152,9 +152,13 @@ impl<'a> Description<'a> {
         self.strict.push(T::name().into_owned());
         let mut content = ContentBuilder::new().schema(Some(schema));
         let mut examples = Vec::new();
-        for (name, text) in self.doc.examples {
+        for (position, (name, text)) in self.doc.examples.iter().enumerate() {
             let value: Json = serde_json::from_str(text).unwrap_or_default();
-            examples.push((*name, utoipa::openapi::example::ExampleBuilder::new().summary(*name).value(Some(value)).build()));
+            // They are shown in the order of their keys, by their summaries.
+            examples.push((
+                format!("{position:02}"),
+                utoipa::openapi::example::ExampleBuilder::new().summary(*name).value(Some(value)).build(),
+            ));
         }
         content = content.examples_from_iter(examples);
         let body = RequestBodyBuilder::new().content("application/json", content.build()).required(Some(required(is_required)));
