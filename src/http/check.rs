@@ -14,7 +14,7 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 use super::caller::Caller;
 use super::decision_view::DecisionView;
 use super::document::{Describe, Description, Doc, NamedSchema};
-use super::envelope::{Data, envelope, json_response, null, success_body};
+use super::envelope::{Data, ErrorEnvelope, envelope, json_response, null, success_body};
 use super::error::ApiError;
 use super::extract::{Body, Flag, Fresh, Permit, Query, Read, flag};
 use super::judge::judge;
@@ -184,13 +184,14 @@ pub struct BatchAnswers {
     results: Vec<Json>,
 }
 
-/// A decision, or an error with its own code: how the document shows a result.
+/// A decision, or an error with its own code.
 struct BatchResult;
 
 impl PartialSchema for BatchResult {
     fn schema() -> RefOr<Schema> {
-        let forms = OneOfBuilder::new().item(Ref::from_schema_name("Decision")).item(Ref::from_schema_name("ErrorEnvelope"));
-        forms.description(Some("A decision, or the error envelope of a question that has none.")).into()
+        let decision = Ref::from_schema_name(DecisionView::name());
+        let error = Ref::from_schema_name(ErrorEnvelope::name());
+        OneOfBuilder::new().item(decision).item(error).description(Some("A decision, or an error with its own code.")).into()
     }
 }
 

@@ -156,3 +156,51 @@ fn documented(method: &Method) -> HttpMethod {
         _ => HttpMethod::Get,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::App;
+    use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+
+    use super::super::edge;
+    use super::super::envelope::Data;
+    use super::super::extract::Public;
+    use super::*;
+
+    const DOC: Doc = Doc { id: "x", tag: "x", summary: "x", text: "", examples: &[], errors: &[] };
+
+    async fn fails_at_once(_: Public) -> Result<Data<String>, ApiError> {
+        panic!("a secret that a caller must not see")
+    }
+
+    async fn fails_later(_: Public) -> Result<Data<String>, ApiError> {
+        tokio::task::yield_now().await;
+        panic!("a secret that a caller must not see")
+    }
+
+    async fn answers(_: Public) -> Result<Data<String>, ApiError> {
+        Ok(Data("fine".to_owned()))
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_with_an_enveloped_500() {
+        let table = Table::default()
+            .on(Method::GET, "/at-once", &DOC, fails_at_once)
+            .on(Method::GET, "/later", &DOC, fails_later)
+            .on(Method::GET, "/fine", &DOC, answers);
+        let app = App::new().wrap(from_fn(edge::pass)).configure(|config| table.mount(config));
+        let app = init_service(app).await;
+        for path in ["/at-once", "/later"] {
+            let response = call_service(&app, TestRequest::get().uri(path).to_request()).await;
+            assert_eq!(response.status().as_u16(), 500);
+            assert_eq!(response.headers().get(CONTENT_TYPE), Some(&HeaderValue::from_static("application/json")));
+            assert!(response.headers().contains_key("x-request-id"));
+            let body = r#"{"data":null,"error":"Something went wrong here. The request id finds it in the log","meta":{"code":"internal_error"}}"#;
+            assert_eq!(read_body(response).await, body);
+            let next = call_service(&app, TestRequest::get().uri("/fine").to_request()).await;
+            assert_eq!(next.status().as_u16(), 200, "the worker goes on");
+        }
+    }
+}

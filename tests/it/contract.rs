@@ -1,3 +1,15 @@
 //! What callers can rely on, over HTTP.
 
+mod admin;
+mod audit;
+mod bans;
+mod bodies;
+mod catalog;
+mod check;
 mod envelope;
+mod errors;
+mod fresh;
+mod idempotency;
+mod keys;
+mod lists;
+mod versions;

@@ -18,6 +18,6 @@ mod setup;
 
 pub(crate) use actor::Actor;
 pub(crate) use answer::Answer;
-pub(crate) use document::Document;
+pub(crate) use document::{Document, Operation};
 pub(crate) use process::{Plimsoll, Stopped};
 pub(crate) use setup::{ADMIN_KEY, Setup};

@@ -10,4 +10,10 @@ mod contract;
 #[allow(dead_code, unused_imports, reason = "it grows ahead of the tests that use it")]
 mod harness;
 #[cfg(test)]
+mod hot_path;
+#[cfg(test)]
+mod matrix;
+#[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod scenarios;

@@ -4,6 +4,7 @@
 //! hands the status and the envelope of the answer to `Case::mismatch`.
 
 mod document;
+mod http;
 mod matching;
 mod placeholder;
 mod pure;

@@ -1,6 +1,6 @@
 //! The OpenAPI document as a judge: an answer that it does not describe fails the test.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jsonschema::{Draft, Validator};
@@ -83,8 +83,8 @@ impl Document {
             return Err(format!("it must be {}", expected.0));
         }
         if !here.is_empty() {
-            let allowed: Vec<&str> = answer.header("allow").ok_or("no Allow")?.split(", ").collect();
-            let known: Vec<&str> = here.iter().map(|operation| operation.method.as_str()).collect();
+            let allowed: BTreeSet<&str> = answer.header("allow").ok_or("no Allow")?.split(", ").collect();
+            let known: BTreeSet<&str> = here.iter().map(|operation| operation.method.as_str()).collect();
             if allowed != known {
                 return Err(format!("Allow is {allowed:?} instead of {known:?}"));
             }
@@ -188,5 +188,41 @@ fn matches(template: &str, path: &str) -> bool {
             (Some(expected), Some(found)) if expected.starts_with('{') && !found.is_empty() => {}
             _ => return false,
         }
+    }
+}
+
+#[test]
+fn an_answer_that_the_document_does_not_describe_is_refused() {
+    let text = include_str!("../../../openapi/openapi.json");
+    let document = Document::parse(text);
+    let judge = |method: &str, path: &str, status: u16, headers: &[(&'static str, &'static str)], body: Value| {
+        let usual = [("x-request-id", "x"), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")];
+        let named = usual.iter().chain(headers).map(|(name, value)| {
+            (reqwest::header::HeaderName::from_static(name), reqwest::header::HeaderValue::from_static(value))
+        });
+        let answer = Answer::new(String::new(), status, named.collect(), body.to_string().as_bytes());
+        document.judge(method, path, &answer).err().unwrap_or_default()
+    };
+    let is_json = ("content-type", "application/json");
+    let page = |item: Value| json!({"data": [item], "error": null, "meta": {"nextCursor": null}});
+    let tier = json!({"tier": "a", "name": "", "description": "", "createdAt": "2026-11-22T00:00:00Z", "updatedAt": "2026-11-22T00:00:00Z"});
+    let error = |code: &str| json!({"data": null, "error": "x", "meta": {"code": code}});
+    let tiers = "/v1/admin/tiers";
+    let table = [
+        (judge("GET", tiers, 200, &[is_json], page(tier.clone())), ""),
+        (judge("GET", tiers, 200, &[is_json], page(json!({"tier": "a"}))), "required property"),
+        (judge("GET", tiers, 200, &[is_json], json!({"error": null, "data": [], "meta": null})), "data, error and meta"),
+        (judge("GET", tiers, 200, &[("content-type", "text/plain")], page(tier)), "no content type"),
+        (judge("GET", tiers, 418, &[is_json], error("teapot")), "no such status"),
+        (judge("GET", tiers, 500, &[is_json], error("teapot")), "no code"),
+        (judge("GET", tiers, 500, &[is_json], error("internal_error")), ""),
+        (judge("GET", tiers, 401, &[is_json], error("invalid_api_key")), "no header WWW-Authenticate"),
+        (judge("GET", "/nowhere", 200, &[is_json], json!({})), "must be 404"),
+        (judge("PUT", tiers, 405, &[is_json], error("method_not_allowed")), "no Allow"),
+        (judge("PUT", tiers, 405, &[is_json, ("allow", "GET, POST")], error("method_not_allowed")), "Allow is"),
+        (judge("PUT", tiers, 405, &[is_json, ("allow", "GET")], error("method_not_allowed")), ""),
+    ];
+    for (why, expected) in table {
+        assert!(why.contains(expected) && why.is_empty() == expected.is_empty(), "{why:?} instead of {expected:?}");
     }
 }

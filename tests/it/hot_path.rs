@@ -1,0 +1,80 @@
+//! Questions that are answered from memory: no SQL statement, counted.
+
+use serde_json::json;
+
+use crate::harness::{Actor, Plimsoll};
+
+/// How often each question is asked.
+const CHECKS: usize = 1_000;
+
+/// The figure of a metric without labels.
+async fn metric(server: &Plimsoll, name: &str) -> u64 {
+    let metrics = server.anonymous().get("/metrics").await;
+    let line = metrics.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.and_then(|figure| figure.parse().ok()).unwrap_or_else(|| panic!("no {name} in {}", metrics.text))
+}
+
+async fn statements(server: &Plimsoll) -> u64 {
+    metric(server, "plimsoll_database_statements_total").await
+}
+
+async fn ask(actor: &Actor, expected: u16) {
+    let question = json!({"org": "acme", "limitKey": "seats", "current": 0});
+    actor.check(question).await.is(expected);
+}
+
+async fn product() -> Plimsoll {
+    let server = Plimsoll::start().await;
+    let admin = server.admin();
+    admin.put_limit_key("seats", json!({"kind": "count", "default": {"max": 5}})).await.is(201);
+    admin.put_tier("free").await.is(201);
+    admin.put_org("acme", "free").await.is(201);
+    admin.create_override("acme", &json!({"limitKey": "seats", "mode": "add", "value": {"max": 1}})).await.is(201);
+    server
+}
+
+#[tokio::test]
+async fn a_repeated_check_issues_no_statement() {
+    let server = product().await;
+    let (platform, own) = (server.key(&["read"], None).await, server.key(&["read"], Some("acme")).await);
+    let unknown = server.bearer(&format!("plm_{}", "e".repeat(64)));
+    let ask_all = async || {
+        ask(&platform, 200).await;
+        ask(&own, 200).await;
+        ask(&unknown, 401).await;
+    };
+    ask_all().await;
+    let before = statements(&server).await;
+    for _ in 0..CHECKS {
+        ask_all().await;
+    }
+    assert_eq!(statements(&server).await, before);
+}
+
+#[tokio::test]
+async fn a_first_check_issues_statements_and_so_does_one_after_a_change() {
+    let server = product().await;
+    let platform = server.key(&["read"], None).await;
+    let cold = statements(&server).await;
+    ask(&platform, 200).await;
+    let warm = statements(&server).await;
+    assert!(warm > cold, "the counter counts");
+    server.admin().put_org("acme", "free").await.is(200);
+    server.admin().post("/v1/admin/orgs/acme/ban", json!({})).await.is(200);
+    let changed = statements(&server).await;
+    ask(&platform, 200).await;
+    assert!(statements(&server).await > changed, "what changed is read again");
+}
+
+#[tokio::test]
+async fn questions_about_orgs_that_do_not_exist_are_remembered_too() {
+    let server = product().await;
+    let platform = server.key(&["read"], None).await;
+    let ask = async || platform.check(json!({"org": "nobody", "limitKey": "seats"})).await.fails(404, "not_found").status;
+    ask().await;
+    let before = statements(&server).await;
+    for _ in 0..CHECKS {
+        ask().await;
+    }
+    assert_eq!(statements(&server).await, before);
+}

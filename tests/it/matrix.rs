@@ -1,0 +1,268 @@
+//! Who may call what: every operation of the document, by every kind of caller.
+//!
+//! What is expected follows from the scope that the document names. An operation that is not in `calls` fails.
+
+use std::collections::BTreeSet;
+
+use reqwest::header::HeaderMap;
+use serde_json::{Value, json};
+
+use crate::harness::{Actor, Answer, Operation, Plimsoll};
+
+/// Operations that every caller may call, on purpose.
+const PUBLIC: [&str; 3] = ["livez", "readyz", "metrics"];
+/// Operations that name an org and that an org's own key may call.
+const ABOUT_ONE_ORG: [&str; 3] = ["check", "checkBatch", "getEntitlements"];
+
+/// How to call an operation so that it succeeds: the path and the body.
+struct Call {
+    id: &'static str,
+    path: String,
+    body: Value,
+}
+
+/// The ids of what was made for the calls.
+struct Made {
+    key: String,
+    other_key: String,
+    rotated_key: String,
+    doomed_key: String,
+    override_: String,
+    doomed_override: String,
+    removed: String,
+}
+
+async fn made(admin: &Actor) -> Made {
+    let plan = json!({
+        "limitKeys": {
+            "seats": {"kind": "count", "default": {"max": 5}},
+            "archivable": {"kind": "count", "default": {"max": 5}},
+            "doomed": {"kind": "count", "default": {"max": 5}},
+            "history": {"kind": "retention", "default": {"days": 30}},
+        },
+        "tiers": {"free": {"limits": {"seats": {"max": 3}}}, "doomed": {}},
+    });
+    admin.put_catalog(&plan).await.is(200);
+    for org in ["acme", "globex", "doomed"] {
+        admin.put_org(org, "free").await.is(201);
+    }
+    admin.put("/v1/admin/scopes/doomed", json!({})).await.is(201);
+    let id = |answer: Answer| answer.is(201).text_at("/data/id").to_owned();
+    let key = async || id(admin.create_key(&json!({"name": "x"})).await);
+    let wanted = json!({"limitKey": "history", "mode": "set", "value": {"days": 1}});
+    let removed = json!({"method": "GET", "path": "/removed"});
+    Made {
+        key: key().await,
+        other_key: key().await,
+        rotated_key: key().await,
+        doomed_key: key().await,
+        override_: id(admin.create_override("acme", &wanted).await),
+        doomed_override: id(admin.create_override("acme", &wanted).await),
+        removed: id(admin.post("/v1/admin/removed-endpoints", removed).await),
+    }
+}
+
+fn calls(made: &Made) -> Vec<Call> {
+    let admin = |id, path: &str, body| Call { id, path: format!("/v1/admin/{path}"), body };
+    let get = |id, path: &str| admin(id, path, Value::Null);
+    let question = json!({"org": "acme", "limitKey": "seats"});
+    let public = |id, path: &str| Call { id, path: path.to_owned(), body: Value::Null };
+    let Made { key, other_key, rotated_key, doomed_key, override_, doomed_override, removed } = made;
+    vec![
+        get("listLimitKeys", "limit-keys"),
+        get("getLimitKey", "limit-keys/seats"),
+        admin("putLimitKey", "limit-keys/fresh", json!({"kind": "count", "default": {"max": 1}})),
+        get("deleteLimitKey", "limit-keys/doomed"),
+        admin("archiveLimitKey", "limit-keys/archivable/archive", json!({})),
+        get("listTiers", "tiers"),
+        get("getTier", "tiers/free"),
+        admin("putTier", "tiers/fresh", json!({})),
+        get("deleteTier", "tiers/doomed"),
+        get("listTierLimits", "tiers/free/limits"),
+        admin("putTierLimit", "tiers/free/limits/history", json!({"days": 5})),
+        get("deleteTierLimit", "tiers/free/limits/seats"),
+        get("listRetentionWindows", "retention-windows"),
+        admin("putRetentionWindow", "retention-windows/history/free", json!({"days": 6})),
+        get("getCatalog", "catalog"),
+        admin("putCatalog", "catalog", json!({})),
+        get("listOrgs", "orgs"),
+        get("getOrg", "orgs/acme"),
+        admin("putOrg", "orgs/fresh", json!({"tier": "free"})),
+        get("deleteOrg", "orgs/doomed"),
+        admin("banOrg", "orgs/globex/ban", json!({})),
+        admin("unbanOrg", "orgs/globex/unban", json!({})),
+        get("listOverrides", "orgs/acme/overrides"),
+        admin("createOverride", "orgs/acme/overrides", json!({"limitKey": "seats", "mode": "add", "value": {"max": 1}})),
+        get("getOverride", &format!("orgs/acme/overrides/{override_}")),
+        get("deleteOverride", &format!("orgs/acme/overrides/{doomed_override}")),
+        get("getUser", "users/jane"),
+        admin("banUser", "users/jane/ban", json!({})),
+        admin("unbanUser", "users/jane/unban", json!({})),
+        get("listScopes", "scopes"),
+        admin("putScope", "scopes/fresh", json!({})),
+        get("deleteScope", "scopes/doomed"),
+        get("listApiKeys", "api-keys"),
+        admin("createApiKey", "api-keys", json!({"name": "fresh"})),
+        get("getApiKey", &format!("api-keys/{key}")),
+        admin("patchApiKey", &format!("api-keys/{other_key}"), json!({"name": "renamed"})),
+        get("deleteApiKey", &format!("api-keys/{doomed_key}")),
+        admin("rotateApiKey", &format!("api-keys/{rotated_key}/rotate"), json!({})),
+        get("listRemovedEndpoints", "removed-endpoints"),
+        admin("createRemovedEndpoint", "removed-endpoints", json!({"method": "GET", "path": "/fresh"})),
+        get("deleteRemovedEndpoint", &format!("removed-endpoints/{removed}")),
+        Call { id: "check", path: "/v1/check".to_owned(), body: question.clone() },
+        Call { id: "checkBatch", path: "/v1/check/batch".to_owned(), body: json!({"checks": [question]}) },
+        public("getEntitlements", "/v1/orgs/acme/entitlements"),
+        get("listAudit", "audit"),
+        public("livez", "/livez"),
+        public("readyz", "/readyz"),
+        public("metrics", "/metrics"),
+    ]
+}
+
+/// The scope that the document says an operation needs; none when it is open to everybody.
+fn scope_of(operation: &Operation) -> Option<&str> {
+    let security = operation.value["security"].as_array().expect("security");
+    assert_eq!(security.len(), 1, "{}", operation.id);
+    match security[0]["bearer"].as_array() {
+        Some(scopes) => Some(scopes[0].as_str().expect("a scope")),
+        None => None,
+    }
+}
+
+fn operation<'a>(server: &'a Plimsoll, call: &Call) -> &'a Operation {
+    let found = server.document().operations().iter().find(|operation| operation.id == call.id);
+    found.unwrap_or_else(|| panic!("{} is not in the document", call.id))
+}
+
+/// Calls it with a body that is none, which only who may call it at all is told of.
+async fn call_badly(actor: &Actor, operation: &Operation, call: &Call) -> Answer {
+    let request = actor.request(&operation.method, &call.path);
+    if call.body.is_null() { request.send().await } else { request.bytes("text/plain", "{\"nonsense").send().await }
+}
+
+#[tokio::test]
+async fn the_matrix_knows_every_operation_of_the_document() {
+    let server = Plimsoll::start().await;
+    let calls = calls(&made(&server.admin()).await);
+    let known: BTreeSet<&str> = calls.iter().map(|call| call.id).collect();
+    let documented: BTreeSet<&str> = server.document().operations().iter().map(|operation| operation.id.as_str()).collect();
+    assert_eq!(known, documented);
+    let public = calls.iter().filter(|call| scope_of(operation(&server, call)).is_none());
+    assert_eq!(public.map(|call| call.id).collect::<BTreeSet<_>>(), PUBLIC.into());
+    for call in &calls {
+        let operation = operation(&server, call);
+        let is_admin = operation.template.starts_with("/v1/admin/");
+        assert_eq!(scope_of(operation) == Some("admin"), is_admin, "{}: scope admin is for /v1/admin", call.id);
+    }
+}
+
+#[tokio::test]
+async fn who_lacks_the_scope_is_refused_before_the_body_is_read() {
+    let server = Plimsoll::start().await;
+    let calls = calls(&made(&server.admin()).await);
+    let revision = server.admin().put_tier("free").await.revision();
+    let callers = [
+        (vec!["read"], None),
+        (vec!["write"], None),
+        (vec!["read", "write"], None),
+        (vec!["admin"], None),
+        (vec!["read", "write"], Some("acme")),
+        (vec!["read"], Some("globex")),
+    ];
+    let mut keys = Vec::new();
+    for (scopes, org) in &callers {
+        keys.push(server.key(scopes, *org).await);
+    }
+    for call in &calls {
+        let operation = operation(&server, call);
+        let Some(required) = scope_of(operation) else {
+            call_badly(&server.anonymous(), operation, call).await.is(200);
+            continue;
+        };
+        let anonymous = call_badly(&server.anonymous(), operation, call).await;
+        anonymous.fails(401, "invalid_api_key");
+        for ((granted, _), key) in callers.iter().zip(&keys).filter(|((granted, _), _)| !granted.contains(&required)) {
+            let answer = call_badly(key, operation, call).await;
+            let meta = json!({"code": "insufficient_scope", "required": required, "granted": granted});
+            assert_eq!((answer.status, &answer.body["meta"]), (403, &meta), "{}", call.id);
+        }
+    }
+    let after = server.admin().put_tier("free").await.revision();
+    assert_eq!(after, revision + keys.len() as u64, "nothing changed but the keys of this test");
+}
+
+#[tokio::test]
+async fn who_holds_the_scope_succeeds() {
+    let server = Plimsoll::start().await;
+    let calls = calls(&made(&server.admin()).await);
+    let all = ["read", "write", "admin"];
+    for call in &calls {
+        let operation = operation(&server, call);
+        // The one scope is enough, and no other is looked at.
+        let scopes: Vec<&str> = all.into_iter().filter(|scope| scope_of(operation) == Some(scope)).collect();
+        let actor = if scopes.is_empty() { server.anonymous() } else { server.key(&scopes, None).await };
+        let answer = actor.call(&operation.method, &call.path, &call.body).await;
+        assert!((200..300).contains(&answer.status), "{}: {} {}", call.id, answer.status, answer.text);
+    }
+}
+
+/// An answer without what differs from one request to the next.
+fn essence(answer: &Answer) -> (u16, HeaderMap, String) {
+    let mut headers = answer.headers.clone();
+    for name in ["x-request-id", "date"] {
+        assert!(headers.remove(name).is_some(), "{name}");
+    }
+    (answer.status, headers, answer.text.clone())
+}
+
+#[tokio::test]
+async fn another_org_cannot_be_told_from_no_org() {
+    let server = Plimsoll::start().await;
+    made(&server.admin()).await;
+    let own = server.key(&["read", "write"], Some("globex")).await;
+    let questions = [
+        json!({"limitKey": "seats"}),
+        json!({"limitKey": "seats", "current": 99}),
+        json!({"limitKey": "nothing"}),
+        json!({"limitKey": "history", "from": "2020-01-01"}),
+        json!({"limitKey": "seats", "from": "2020-01-01"}),
+    ];
+    server.admin().post("/v1/admin/orgs/doomed/ban", json!({})).await.is(200);
+    let mut probed = BTreeSet::new();
+    for other in ["acme", "doomed"] {
+        let entitlements = async |org: &str| own.get(&format!("/v1/orgs/{org}/entitlements")).await;
+        let (of_other, of_nobody) = (entitlements(other).await, entitlements("nobody").await);
+        assert_eq!(essence(&of_other), essence(&of_nobody));
+        of_other.fails(404, "not_found");
+        probed.insert("getEntitlements");
+        for question in &questions {
+            let about = |org: &str| {
+                let mut question = question.clone();
+                question["org"] = json!(org);
+                question
+            };
+            for path in ["/v1/check", "/v1/check?enforce=true"] {
+                let ask = async |org: &str| own.post(path, about(org)).await;
+                let (of_other, of_nobody) = (ask(other).await, ask("nobody").await);
+                assert_eq!(essence(&of_other), essence(&of_nobody), "{question}");
+                of_other.fails(404, "not_found");
+            }
+            let batch = async |org: &str| own.post("/v1/check/batch", json!({"checks": [about(org), about("globex")]})).await;
+            let (of_other, of_nobody) = (batch(other).await, batch("nobody").await);
+            assert_eq!(essence(&of_other), essence(&of_nobody), "{question}");
+            assert_eq!(of_other.is(200).data()["results"][0]["meta"]["code"], "not_found");
+            probed.extend(["check", "checkBatch"]);
+        }
+    }
+    assert_eq!(probed, ABOUT_ONE_ORG.into());
+}
+
+#[tokio::test]
+async fn every_operation_that_an_orgs_key_may_call_is_probed_about_another_org() {
+    let server = Plimsoll::start().await;
+    // An org's key never holds admin, so what needs it is out of its reach.
+    let open =
+        server.document().operations().iter().filter(|operation| scope_of(operation).is_some_and(|scope| scope != "admin"));
+    assert_eq!(open.map(|operation| operation.id.as_str()).collect::<BTreeSet<_>>(), ABOUT_ONE_ORG.into());
+}
