@@ -15,7 +15,7 @@ use super::service::Service;
 use crate::domain::issue::Issue;
 use crate::domain::names::{OrgId, RecordId};
 use crate::domain::time::UtcMillis;
-use crate::store::{Actor, AuditEntry, AuditFilter, Listing, Object};
+use crate::store::{Actor, AuditEntry, AuditFilter, Listing, Object, StoreError};
 use crate::wire::Issues;
 
 /// One change.
@@ -133,11 +133,6 @@ pub async fn list(
     query: Query<AuditQuery>,
 ) -> Result<Page<AuditView>, ApiError> {
     let AuditQuery { limit, cursor, object, object_id, org, actor, action, from, to } = query.0;
-    let page = page_of(limit, cursor);
-    if page.after.as_deref().is_some_and(|revision| revision.parse::<i64>().is_err()) {
-        let issue = Issue::new("cursor", "must be the nextCursor of an earlier page of this list");
-        return Err(ApiError::InvalidQuery(vec![issue]));
-    }
     let unknown = || {
         ApiError::InvalidQuery(vec![Issue::new(
             "object",
@@ -147,6 +142,10 @@ pub async fn list(
     let object = object.map(|name| Object::parse(&name).ok_or_else(unknown)).transpose()?;
     let actor = actor.map(|id| id.to_string());
     let filter = AuditFilter { object, object_id, org, actor, action, from, to };
-    let Listing { items, next } = service.store.audit(&page, &filter).await?;
+    let listing = service.store.audit(&page_of(limit, cursor), &filter).await;
+    let Listing { items, next } = listing.map_err(|error| {
+        // What is wrong with a request here stands in its query: it has no body.
+        if let StoreError::Invalid(issues) = error { ApiError::InvalidQuery(issues) } else { error.into() }
+    })?;
     Ok(Page { items: items.into_iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }

@@ -1,6 +1,7 @@
 //! A decision as it is answered.
 
 use serde::Serialize;
+use serde_json::json;
 use utoipa::openapi::schema::{Discriminator, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
@@ -235,6 +236,7 @@ fn shape<F: PartialSchema>(kind: &str) -> RefOr<Schema> {
     let nullable = |schema: RefOr<Schema>| OneOfBuilder::new().item(null()).item(schema);
     let boolean = ObjectBuilder::new().schema_type(Type::Boolean).description(Some("Whether it may happen."));
     let mut object = ObjectBuilder::new()
+        .title(Some(kind))
         .property("allowed", boolean)
         .property("decision", schema::words(codes, "`allowed`, or the refusal's code."))
         .property("kind", schema::words([kind], "The limit key's kind, which says what the other fields are."))
@@ -276,8 +278,19 @@ impl PartialSchema for DecisionView<'_> {
         let discriminator =
             Discriminator::with_mapping("kind", SHAPES.map(|(kind, name)| (kind, format!("#/components/schemas/{name}"))));
         let one_of = SHAPES.iter().fold(OneOfBuilder::new(), |one_of, (_, name)| one_of.item(reference(name)));
-        one_of.discriminator(Some(discriminator)).description(Some("A decision; `kind` says which figures it has.")).into()
+        let one_of = one_of.discriminator(Some(discriminator)).examples([example()]);
+        one_of.description(Some("A decision; `kind` says which figures it has.")).into()
     }
+}
+
+fn example() -> serde_json::Value {
+    let meta = json!({"code": "limit_reached", "limitKey": "max_creators_per_org", "current": 5, "max": 5});
+    let body = json!({"data": null, "error": "Limit reached: max_creators_per_org", "meta": meta});
+    json!({
+        "allowed": false, "decision": "limit_reached", "kind": "count", "org": "demo-free", "limitKey": "max_creators_per_org",
+        "resource": null, "current": 5, "held": 0, "max": 5, "unlimited": false, "requested": 1, "remaining": 0, "resetsAt": null,
+        "tier": "free", "source": "tier", "revision": 42, "denial": {"status": 402, "headers": {}, "body": body},
+    })
 }
 
 impl ToSchema for DecisionView<'_> {

@@ -53,6 +53,8 @@ impl File {
 fn config() -> Config<'static> {
     let config = Config::new(["/openapi.json"]).persist_authorization(true).try_it_out_enabled(true);
     let config = config.display_request_duration(true).display_operation_id(true).deep_linking(true);
+    // The base layout has no bar with a logo and a field for other documents' addresses.
+    let config = config.use_base_layout().default_model_expand_depth(3);
     config.validator_url("none").doc_expansion("list").default_models_expand_depth(0)
 }
 

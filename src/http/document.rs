@@ -121,7 +121,7 @@ impl<'a> Description<'a> {
         let names: Vec<String> =
             self.path.split('/').filter_map(|part| Some(part.strip_prefix('{')?.strip_suffix('}')?.to_owned())).collect();
         for (name, schema) in names.into_iter().zip(schemas) {
-            let example = example_of(&name).map(Json::from);
+            let example = example_of(self.method, self.path, &name).map(Json::from);
             self.parameter(
                 ParameterBuilder::new()
                     .name(name)
@@ -152,9 +152,13 @@ impl<'a> Description<'a> {
         self.strict.push(T::name().into_owned());
         let mut content = ContentBuilder::new().schema(Some(schema));
         let mut examples = Vec::new();
-        for (name, text) in self.doc.examples {
+        for (position, (name, text)) in self.doc.examples.iter().enumerate() {
             let value: Json = serde_json::from_str(text).unwrap_or_default();
-            examples.push((*name, utoipa::openapi::example::ExampleBuilder::new().summary(*name).value(Some(value)).build()));
+            // They are shown in the order of their keys, by their summaries.
+            examples.push((
+                format!("{position:02}"),
+                utoipa::openapi::example::ExampleBuilder::new().summary(*name).value(Some(value)).build(),
+            ));
         }
         content = content.examples_from_iter(examples);
         let body = RequestBodyBuilder::new().content("application/json", content.build()).required(Some(required(is_required)));
@@ -213,7 +217,11 @@ pub const ERRORS: &[(&str, u16, &str)] = &[
 fn error_response(status: u16, codes: &[(&str, &str)], schema: RefOr<Schema>) -> utoipa::openapi::response::Response {
     let names: Vec<String> = codes.iter().map(|(code, _)| format!("`{code}`")).collect();
     let examples = codes.iter().map(|(code, sentence)| {
-        let value = json!({"data": null, "error": sentence, "meta": {"code": code}});
+        let mut meta = json!({"code": code});
+        if let (Some(meta), Json::Object(details)) = (meta.as_object_mut(), details_of(code)) {
+            meta.extend(details);
+        }
+        let value = json!({"data": null, "error": sentence, "meta": meta});
         (*code, utoipa::openapi::example::ExampleBuilder::new().value(Some(value)).build())
     });
     let content = ContentBuilder::new().schema(Some(schema)).examples_from_iter(examples).build();
@@ -224,6 +232,25 @@ fn error_response(status: u16, codes: &[(&str, &str)], schema: RefOr<Schema>) ->
         _ => response,
     };
     response.build()
+}
+
+/// What stands beside `meta.code` in the example of an error.
+fn details_of(code: &str) -> Json {
+    let issue = |path: &str, message: &str| json!({"issues": [{"path": path, "message": message}]});
+    match code {
+        "invalid_body" => issue("amount", "must be a whole number, not a string"),
+        "invalid_query" => issue("limit", "must be a whole number from 1 to 100"),
+        "invalid_params" => issue("org", "must be 1 to 128 characters of A-Z a-z 0-9 . _ : @ -"),
+        "limit_reached" => json!({"limitKey": "max_creators_per_org", "current": 5, "max": 5}),
+        "retention_exceeded" => {
+            json!({"limitKey": "stats_history_retention_days", "retentionDays": 30, "earliest": "2026-10-23"})
+        }
+        "feature_unavailable" => json!({"limitKey": "sso"}),
+        "insufficient_scope" => json!({"required": "write", "granted": ["read"]}),
+        "gone" => json!({"replacement": "max_projects_per_org"}),
+        "rate_limit_exceeded" => json!({"bucket": "v1Api", "retryAfter": 7}),
+        _ => Json::Null,
+    }
 }
 
 fn text_header(text: &str) -> Header {
@@ -237,14 +264,21 @@ pub(super) fn header(name: &'static str, text: &str, schema: impl Into<RefOr<Sch
     (name, header)
 }
 
-/// What stands in "Try it out", so that it works on the quick start's data.
-fn example_of(parameter: &str) -> Option<&'static str> {
-    Some(match parameter {
-        "tier" => "free",
-        "limitKey" => "max_creators_per_org",
-        "org" => "demo-free",
-        "user" => "jane@example.com",
-        "scope" => "reports",
+/// What stands in "Try it out", so that it works on the quick start's data: what is read is there, what is made or
+/// deleted is something new, and nothing that other examples speak of is spoilt.
+fn example_of(method: &Method, path: &str, parameter: &str) -> Option<&'static str> {
+    let makes_or_deletes = method == Method::PUT || method == Method::DELETE;
+    Some(match (path, parameter) {
+        ("/v1/admin/tiers/{tier}", "tier") if makes_or_deletes => "pro",
+        ("/v1/admin/limit-keys/{limitKey}", "limitKey") if makes_or_deletes => "max_reports",
+        ("/v1/admin/orgs/{org}", "org") if makes_or_deletes => "acme",
+        ("/v1/admin/limit-keys/{limitKey}/archive", "limitKey") => "max_payout_methods_per_org",
+        ("/v1/admin/retention-windows/{limitKey}/{tier}", "limitKey") => "stats_history_retention_days",
+        (_, "tier") => "free",
+        (_, "limitKey") => "max_creators_per_org",
+        (_, "org") => "demo-free",
+        (_, "user") => "jane@example.com",
+        (_, "scope") => "reports",
         _ => return None,
     })
 }

@@ -10,8 +10,9 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{RefOr, Required};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::document::{Describe, Description, header};
+use super::document::{Describe, Description, ERRORS, header};
 use crate::domain::bound::MAX_QUANTITY;
+use crate::domain::names::ScopeName;
 use crate::store::Recorded;
 use crate::wire::schema;
 
@@ -270,9 +271,8 @@ impl PartialSchema for ErrorEnvelope {
             .required("path")
             .property("message", ObjectBuilder::new().schema_type(Type::String).description(Some("What is wrong there.")))
             .required("message");
-        let code = ObjectBuilder::new().schema_type(Type::String).description(Some("What programs should read."));
-        let issues = utoipa::openapi::ArrayBuilder::new().items(issue);
-        let meta = ObjectBuilder::new().property("code", code).required("code").property("issues", issues);
+        let issues = utoipa::openapi::ArrayBuilder::new().items(issue).description(Some("400: everything that is wrong."));
+        let meta = error_meta().property("issues", issues);
         let sentence = ObjectBuilder::new().schema_type(Type::String).description(Some("What people should read."));
         let object = ObjectBuilder::new().property("data", null()).required("data");
         let object = object.property("error", sentence).required("error").property("meta", meta).required("meta");
@@ -282,6 +282,27 @@ impl PartialSchema for ErrorEnvelope {
 }
 
 impl ToSchema for ErrorEnvelope {}
+
+/// The code, and what single codes bring with them.
+fn error_meta() -> ObjectBuilder {
+    let codes = ERRORS.iter().map(|(code, ..)| *code).chain(["method_not_allowed"]);
+    let number = |text: &str| schema::number(0, MAX_QUANTITY, text);
+    let text = |text: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(text));
+    let scopes = utoipa::openapi::ArrayBuilder::new().items(ScopeName::schema());
+    ObjectBuilder::new()
+        .property("code", schema::words(codes, "What programs should read."))
+        .required("code")
+        .property("limitKey", text("402: the limit key that refused."))
+        .property("current", number("`limit_reached`: what is used."))
+        .property("max", number("`limit_reached`: the cap."))
+        .property("retentionDays", number("`retention_exceeded`: days of history."))
+        .property("earliest", text("`retention_exceeded`: the first day that may be read."))
+        .property("required", text("`insufficient_scope`: the scope that is missing."))
+        .property("granted", scopes.description(Some("`insufficient_scope`: the scopes of the caller.")))
+        .property("bucket", text("`rate_limit_exceeded`: the window, of a limit key of kind rate."))
+        .property("retryAfter", number("`rate_limit_exceeded`: seconds to wait, of a limit key of kind rate."))
+        .property("replacement", text("`gone`: what to use instead, if there is something."))
+}
 
 /// Keeps `Required` in one place: a header or parameter either must be there or may be.
 pub(super) const fn required(is_required: bool) -> Required {

@@ -141,10 +141,7 @@ pub const PUT: Doc = Doc {
     text: "Replacing says everything anew: what is left out takes its default, and an archived limit key that is put without `archived` is asked about again. \
            The kind cannot change while a tier or an override holds a value for it: 409 `state_conflict`.",
     examples: &[
-        (
-            "count",
-            r#"{"kind":"count","per":"org","default":{"max":0},"description":"Active tracked creators across all projects"}"#,
-        ),
+        ("count", r#"{"kind":"count","per":"org","default":{"max":0},"description":"Saved reports across all projects"}"#),
         ("quota", r#"{"kind":"quota","window":"day","label":"API request","perRequest":true,"default":{"max":0}}"#),
         ("rate", r#"{"kind":"rate","windowSeconds":60,"bucket":"v1Api","perRequest":true,"default":{"max":60}}"#),
         ("retention", r#"{"kind":"retention","default":{"days":30}}"#),

@@ -2,13 +2,15 @@
 
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 
 use super::router::Table;
 use super::routes::TAGS;
 
 const ABOUT: &str = "Plimsoll knows what the orgs of a SaaS product may do: their tier's limits, their history retention, their features. Other services ask it before they act; \
 admins run it here.\n\n\
+**Start here.** Press Authorize and enter an API key; after the quick start, the admin key that it printed. The groups stand in the order in which a plan is made: \
+what is limited, on which tier how much, who is on which tier, who may ask. The questions themselves are under Asking. Every example runs as it is on the quick start's data.\n\n\
 **Envelope.** Every response is `{\"data\": …, \"error\": …, \"meta\": …}`: on success `error` is null; on an error `data` is null, `error` is a sentence, and `meta.code` is for programs. \
 A refusal by a limit is not an error: it is an answer with HTTP 200.\n\n\
 **Authentication.** A bearer API key (`<prefix>_<64 lowercase hex>`), or a JWT when the service is set up for it. Scope `read` for questions, `admin` for `/v1/admin/*`. \
@@ -24,7 +26,13 @@ pub fn document(table: &Table) -> OpenApi {
     let bearer = bearer.description(Some("An API key such as `plm_…`, or a JWT. Operations name the scope that they need."));
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
     let tags = TAGS.map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build());
-    let info = InfoBuilder::new().title("Plimsoll").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT)).build();
+    let license = LicenseBuilder::new().name(env!("CARGO_PKG_LICENSE")).identifier(Some(env!("CARGO_PKG_LICENSE"))).build();
+    let info = InfoBuilder::new()
+        .license(Some(license))
+        .title("Plimsoll API")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(ABOUT))
+        .build();
     OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).tags(Some(tags)).build()
 }
 

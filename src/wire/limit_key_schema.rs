@@ -49,7 +49,10 @@ impl ToSchema for LimitKeyBody {
 }
 
 fn form(kind: Kind) -> ObjectBuilder {
-    let form = ObjectBuilder::new().property("kind", words([kind.as_str()], "What is limited, and how.")).required("kind");
+    let form = ObjectBuilder::new()
+        .title(Some(kind.as_str()))
+        .property("kind", words([kind.as_str()], "What is limited, and how."))
+        .required("kind");
     let form = match kind {
         Kind::Count => form.property("per", per()),
         Kind::Quota => form

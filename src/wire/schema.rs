@@ -33,6 +33,8 @@ pub fn words<'a>(words: impl IntoIterator<Item = &'a str>, description: &str) ->
 pub fn number(minimum: u64, maximum: u64, description: &str) -> ObjectBuilder {
     let schema = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer));
     let schema = schema.format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
+    // Without an example, the largest number would be shown.
+    let schema = schema.examples([json!(minimum.max(42).min(maximum))]);
     schema.minimum(Some(minimum)).maximum(Some(maximum)).description(Some(description))
 }
 
@@ -55,7 +57,7 @@ schemas! {
     UserId => text(ID_PATTERN, "The user's id, chosen by the caller.", "jane@example.com"),
     ResourceId => text(ID_PATTERN, "The id of a thing inside the org, chosen by the caller.", "project-1"),
     RecordId => text(ID_PATTERN, "An id made by Plimsoll.", "key_0192f0c1b7e07000a0000000000000aa"),
-    Quantity => number(0, MAX_QUANTITY, "A whole number from 0 to 2^53 - 1."),
+    Quantity => number(0, MAX_QUANTITY, "A whole number from 0 to 2^53 - 1.").examples([json!(5)]),
     UtcMillis => text(TIMESTAMP_PATTERN, "RFC 3339 in UTC.", "2026-11-22T09:30:00Z"),
     Day => text(DATE_PATTERN, "A UTC day.", "2026-11-22"),
     Moment => OneOfBuilder::new().item(Day::schema()).item(UtcMillis::schema()).description(Some("A UTC day or an RFC 3339 timestamp in UTC.")),

@@ -38,7 +38,7 @@ impl Deserr<Issues> for WrittenValue {
 }
 
 fn only(field: &str, schema: impl Into<RefOr<Schema>>) -> ObjectBuilder {
-    let object = ObjectBuilder::new().property(field, schema).required(field);
+    let object = ObjectBuilder::new().title(Some(field)).property(field, schema).required(field);
     object.additional_properties(Some(AdditionalProperties::FreeForm(false)))
 }
 

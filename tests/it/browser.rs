@@ -13,7 +13,7 @@ use self::page::{Operation, Page};
 use crate::harness::{ADMIN_KEY, Plimsoll};
 
 /// The longest that a whole visit may take on a busy machine; what was started ends with it.
-const VISIT: Duration = Duration::from_secs(100);
+const VISIT: Duration = Duration::from_secs(240);
 
 /// Opens the page of a new server, which lives as long as the visit, and walks through it.
 async fn visit<F: Future<Output = ()>>(walk: impl FnOnce(String, Page) -> F) {

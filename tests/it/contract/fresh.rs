@@ -31,14 +31,16 @@ async fn a_check_that_demands_a_write_sees_it() {
 }
 
 #[tokio::test]
-async fn a_revision_that_there_is_not_yet_is_503() {
+async fn a_revision_that_no_write_was_answered_with_is_a_400_at_once() {
     let server = product().await;
     let revision = server.admin().put_tier("more").await.revision();
-    let answer = ask(&server, &(revision + 1_000).to_string()).await;
-    assert_eq!(answer.fails(503, "unavailable").header("retry-after"), Some("1"));
-    ask(&server, &9_007_199_254_740_991_u64.to_string()).await.fails(503, "unavailable");
+    for never in [revision + 1, revision + 1_000, 9_007_199_254_740_991] {
+        let answer = ask(&server, &never.to_string()).await;
+        assert_eq!(answer.fails(400, "invalid_params").issues(), ["Plimsoll-At-Least"], "{never}");
+    }
     let entitlements = server.admin().request("GET", "/v1/orgs/acme/entitlements").header("Plimsoll-At-Least", "4711");
-    entitlements.send().await.fails(503, "unavailable");
+    entitlements.send().await.fails(400, "invalid_params");
+    ask(&server, &revision.to_string()).await.is(200);
 }
 
 #[tokio::test]
