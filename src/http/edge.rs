@@ -43,7 +43,7 @@ impl RequestId {
 
     fn generate() -> HeaderValue {
         let mut buffer = Uuid::encode_buffer();
-        let text = Uuid::now_v7().simple().encode_lower(&mut buffer);
+        let text = Uuid::new_v4().simple().encode_lower(&mut buffer);
         HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown"))
     }
 

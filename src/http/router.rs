@@ -120,12 +120,14 @@ impl Table {
 
     /// Serves every operation, and answers 405 with `Allow` for the other methods of its path.
     pub fn mount(&self, config: &mut web::ServiceConfig) {
-        // The router tries resources in turn: fixed paths first, which are compared, then patterns, which are matched.
-        let mut by_path: BTreeMap<(bool, &str), Vec<&Entry>> = BTreeMap::new();
+        // The router tries resources in turn: fixed paths before patterns, and what services ask before what admins do.
+        let mut by_path: BTreeMap<(bool, bool, &str), Vec<&Entry>> = BTreeMap::new();
         for entry in &self.entries {
-            by_path.entry((entry.path.contains('{'), entry.path)).or_default().push(entry);
+            let is_pattern = entry.path.contains('{');
+            let is_admin = entry.path.starts_with("/v1/admin");
+            by_path.entry((is_pattern, is_admin, entry.path)).or_default().push(entry);
         }
-        for ((_, path), entries) in by_path {
+        for ((.., path), entries) in by_path {
             let mut allowed: Vec<&str> = entries.iter().map(|entry| entry.method.as_str()).collect();
             if allowed.contains(&"GET") {
                 allowed.push("HEAD");

@@ -19,7 +19,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer("domain", &[], &["jiff", "serde", "thiserror"]),
     layer("clock", &["domain"], &[]),
     layer("telemetry", &["domain"], &["clap", "metrics", "metrics_exporter_prometheus", "tracing_subscriber"]),
-    layer("wire", &["domain"], &["deserr", "serde_json", "utoipa"]),
+    layer("wire", &["domain"], &["deserr", "serde", "serde_json", "utoipa"]),
     layer(
         "identity",
         &["domain"],
