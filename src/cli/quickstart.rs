@@ -53,7 +53,11 @@ pub(super) async fn run(mut settings: ServeSettings, database: QuickstartDatabas
 }
 
 async fn prepare(store: &Store) -> Result<(), String> {
-    apply_text(store, PLAN, false).await?;
+    let (plan, _) = store.plan().await.map_err(|error| error.to_string())?;
+    // What was changed since the first start stays.
+    if plan.limit_keys.is_empty() {
+        apply_text(store, PLAN, false).await?;
+    }
     for (id, tier, name) in ORGS {
         let id = OrgId::parse(id).map_err(|invalid| invalid.0)?;
         match store.org(&id).await {

@@ -13,7 +13,7 @@ use super::extract::{Admin, Cursor, PageLimit, Permit, Query, page_of};
 use super::routes::AUDIT;
 use super::service::Service;
 use crate::domain::issue::Issue;
-use crate::domain::names::{OrgId, RecordId};
+use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
 use crate::store::{Actor, AuditEntry, AuditFilter, Listing, Object, StoreError};
 use crate::wire::Issues;
@@ -99,10 +99,9 @@ pub struct AuditQuery {
     #[deserr(default)]
     #[param(inline)]
     org: Option<OrgId>,
-    /// By the API key of this id.
+    /// By the API key of this id, or by the token of this subject.
     #[deserr(default)]
-    #[param(inline)]
-    actor: Option<RecordId>,
+    actor: Option<String>,
     /// That did this.
     #[deserr(default)]
     action: Option<String>,
@@ -140,7 +139,6 @@ pub async fn list(
         )])
     };
     let object = object.map(|name| Object::parse(&name).ok_or_else(unknown)).transpose()?;
-    let actor = actor.map(|id| id.to_string());
     let filter = AuditFilter { object, object_id, org, actor, action, from, to };
     let listing = service.store.audit(&page_of(limit, cursor), &filter).await;
     let Listing { items, next } = listing.map_err(|error| {

@@ -80,14 +80,15 @@ impl Caller {
         }
     }
 
-    /// A key that only this caller can derive again: an API key's from its secret, which is not kept.
-    /// A token is another one every hour, so for those it is derived from the idempotency key alone, which is not kept either.
-    pub fn seal(&self, headers: &HeaderMap, idempotency_key: &str) -> [u8; 32] {
+    /// A key that only this caller can derive again: from the credential, which is not kept. An idempotency key alone may be guessed.
+    /// Under another credential, also a newer one of the same caller, a recorded answer stays closed.
+    pub fn seal(headers: &HeaderMap, idempotency_key: &str) -> [u8; 32] {
         let mut hasher = Sha256::new();
         hasher.update(b"plimsoll recorded answer\0");
-        if let (Self::Key(..), Some(secret)) = (self, headers.get(AUTHORIZATION)) {
-            hasher.update(secret.as_bytes());
-        }
+        let credential = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+        // The scheme may be written in either case; the credential is what follows it.
+        hasher.update(credential.splitn(2, |byte| *byte == b' ').last().unwrap_or_default());
+        hasher.update(b"\0");
         hasher.update(idempotency_key.as_bytes());
         hasher.finalize().into()
     }

@@ -16,7 +16,7 @@ use super::decision_view::DecisionView;
 use super::document::{Describe, Description, Doc, NamedSchema};
 use super::envelope::{Data, envelope, json_response, null, success_body};
 use super::error::ApiError;
-use super::extract::{Body, Flag, Fresh, HotBody, Permit, Query, Read, flag};
+use super::extract::{Body, Demand, Flag, Fresh, HotBody, Permit, Query, Read, flag};
 use super::judge::judge;
 use super::service::Service;
 use crate::clock;
@@ -152,11 +152,12 @@ pub const CHECK: Doc = Doc {
 /// May this happen?
 pub async fn check(
     permit: Permit<Read>,
-    fresh: Fresh,
+    demand: Demand,
     query: Query<Enforce>,
     service: web::Data<Service>,
     HotBody(body): HotBody<CheckBody>,
 ) -> Result<Answer, ApiError> {
+    let fresh = demand.met(&service).await?;
     let (org, limit_key, question) = body.into_parts();
     let judged = judge(&service, &fresh, &permit.caller, (&org, &limit_key), question, clock::now()).await?;
     if flag(query.0.enforce)
@@ -218,7 +219,7 @@ pub const BATCH: Doc = Doc {
 /// May these happen?
 pub async fn batch(
     permit: Permit<Read>,
-    fresh: Fresh,
+    demand: Demand,
     service: web::Data<Service>,
     body: Body<BatchBody>,
 ) -> Result<Data<BatchAnswers>, ApiError> {
@@ -227,6 +228,7 @@ pub async fn batch(
         let issue = Issue::new("checks", format!("must have 1 to {MAX_CHECKS} items, not {}", checks.len()));
         return Err(ApiError::InvalidBody(vec![issue]));
     }
+    let fresh = demand.met(&service).await?;
     let now = clock::now();
     let mut results = Vec::with_capacity(checks.len());
     for (position, item) in checks.into_iter().enumerate() {

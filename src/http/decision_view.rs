@@ -288,8 +288,8 @@ fn example() -> serde_json::Value {
     let body = json!({"data": null, "error": "Limit reached: max_creators_per_org", "meta": meta});
     json!({
         "allowed": false, "decision": "limit_reached", "kind": "count", "org": "demo-free", "limitKey": "max_creators_per_org",
-        "resource": null, "current": 5, "held": 0, "max": 5, "unlimited": false, "requested": 1, "remaining": 0, "resetsAt": null,
-        "tier": "free", "source": "tier", "revision": 42, "denial": {"status": 402, "headers": {}, "body": body},
+        "resource": null, "current": 5, "held": 0, "max": 5, "unlimited": false, "requested": 1, "remaining": 0,
+        "tier": "free", "source": "tier", "resetsAt": null, "revision": 42, "denial": {"status": 402, "headers": {}, "body": body},
     })
 }
 

@@ -69,7 +69,8 @@ pub async fn pass<B: MessageBody + 'static>(
         service.metrics.answered(response.status().as_u16(), started.elapsed());
     }
     let status = response.status();
-    if status.is_server_error() {
+    // A probe that says not ready is no failure of this process.
+    if status.is_server_error() && response.request().path() != "/readyz" {
         tracing::warn!(request_id = id.as_str(), status = status.as_u16(), method = %response.request().method(), path = response.request().path(), "a request failed");
     } else if is_at_debug {
         tracing::debug!(request_id = id.as_str(), status = status.as_u16(), method = %response.request().method(), path = response.request().path(), "answered");

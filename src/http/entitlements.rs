@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::document::Doc;
 use super::envelope::Data;
 use super::error::ApiError;
-use super::extract::{Fresh, Path, Permit, Read};
+use super::extract::{Demand, Path, Permit, Read};
 use super::judge::visible_org;
 use super::routes::ASKING;
 use super::service::Service;
@@ -112,10 +112,11 @@ pub const GET: Doc = Doc {
 /// Everything that an org has.
 pub async fn get(
     permit: Permit<Read>,
-    fresh: Fresh,
+    demand: Demand,
     service: web::Data<Service>,
     path: Path<OrgId>,
 ) -> Result<Data<EntitlementsView>, ApiError> {
+    let fresh = demand.met(&service).await?;
     let now = clock::now();
     let facts = visible_org(&service, &fresh, &permit.caller, &path.0, now).await?;
     let of = |limit_key: &&LimitKey| entitlement(limit_key, fresh.catalogue.effective(&facts, limit_key, now), now);

@@ -38,8 +38,22 @@ pub async fn visible_org(
     now: UtcMillis,
 ) -> Result<Arc<OrgFacts>, ApiError> {
     caller.may_see(org)?;
-    let facts = service.org(org, now).await?;
-    facts.filter(|facts| fresh.catalogue.has_tier(&facts.tier)).ok_or(ApiError::NotFound("org"))
+    let facts = service.org(org, now).await?.ok_or(ApiError::NotFound("org"))?;
+    if fresh.catalogue.has_tier(&facts.tier) {
+        return Ok(facts);
+    }
+    Err(Box::pin(without_tier(service, &facts)).await)
+}
+
+/// An org is read after the catalogue, so its tier may be newer: then the answer is not known yet, and never a false 404.
+/// Only a default tier that does not exist leaves the org unknown.
+async fn without_tier(service: &Service, facts: &OrgFacts) -> ApiError {
+    let latest = match service.store.revision().await {
+        Ok(latest) => latest,
+        Err(error) => return error.into(),
+    };
+    service.directory.reaches(latest).await;
+    if service.directory.catalogue().has_tier(&facts.tier) { ApiError::Unavailable } else { ApiError::NotFound("org") }
 }
 
 /// The limit key of this name, unless it is archived.

@@ -68,6 +68,11 @@ impl<F: Handler<Args>, Args> Handler<Args> for Caught<F> {
     }
 }
 
+/// A route for `GET`: whoever may get a thing may ask for its head.
+pub fn readable() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
 /// One operation: where it is served, how it is documented.
 struct Entry {
     method: Method,
@@ -101,8 +106,7 @@ impl Table {
         let served = method.clone();
         let handler = Caught(handler);
         let route = Box::new(move || match served {
-            // Whoever may get a thing may ask for its head.
-            Method::GET => web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(handler.clone()),
+            Method::GET => readable().to(handler.clone()),
             _ => web::method(served.clone()).to(handler.clone()),
         });
         self.entries.push(Entry { method, path, operation, route });

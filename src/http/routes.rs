@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::error::ApiError;
-use super::router::Table;
+use super::router::{Table, readable};
 use super::{
     api_keys, audit, catalog, check, docs, entitlements, health, limit_keys, orgs, overrides, removed_endpoints, scopes,
     tier_limits, tiers, users,
@@ -110,11 +110,12 @@ pub fn table() -> Table {
 /// Serves everything: the operations, their document and its page, and the answers to all other requests.
 pub fn mount(config: &mut web::ServiceConfig, table: &Table) {
     table.mount(config);
-    let only_get =
-        || web::route().to(|_: HttpRequest| async { Err::<HttpResponse, _>(ApiError::MethodNotAllowed("GET".to_owned())) });
+    let only_get = || {
+        web::route().to(|_: HttpRequest| async { Err::<HttpResponse, _>(ApiError::MethodNotAllowed("GET, HEAD".to_owned())) })
+    };
     let get = |path: &str| web::resource(path.to_owned()).default_service(only_get());
-    config.service(get("/openapi.json").route(web::get().to(docs::openapi)));
-    config.service(get("/docs").route(web::get().to(docs::redirect)));
-    config.service(get("/docs/{file:.*}").route(web::get().to(docs::page)));
+    config.service(get("/openapi.json").route(readable().to(docs::openapi)));
+    config.service(get("/docs").route(readable().to(docs::redirect)));
+    config.service(get("/docs/{file:.*}").route(readable().to(docs::page)));
     config.default_service(web::route().to(|_: HttpRequest| async { Err::<HttpResponse, _>(ApiError::NotFound("route")) }));
 }

@@ -8,18 +8,20 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::caller::{self, Caller, Identity};
 use super::document::{Describe, Description};
 use super::edge::Seen;
 use super::envelope::{Change, change_answer};
 use super::error::ApiError;
-use super::extract::{Admin, IdempotencyKey, Permit, Preconditions};
+use super::extract::{Admin, IdempotencyKey, Permit, Preconditions, Scope};
 use super::service::Service;
 use crate::clock;
+use crate::domain::refusal::{Presented, Refusal};
 use crate::store::{Command, Created, Executed, Expected, IdempotentCall, StoreError, Stored, WriteContext, Written};
 
 /// A write that is repeated safely by its nature: PUT, PATCH, DELETE. Takes `If-Match`.
 pub struct Idempotent;
-/// A POST, which is repeated safely under an `Idempotency-Key`.
+/// A POST, which is repeated safely under an `Idempotency-Key`. Takes `If-Match` too.
 pub struct Once;
 
 /// What a write needs of its request. The permission is asked for separately, and first.
@@ -99,6 +101,7 @@ impl<Form> Writer<Form> {
         C::Output: Sync,
         T: Serialize,
     {
+        self.still_permitted().await?;
         let context = WriteContext {
             actor: permit.caller.actor(),
             now: clock::now(),
@@ -119,13 +122,26 @@ impl<Form> Writer<Form> {
             Err(error) => ApiError::from(error).to_recorded(),
         };
         match self.service.store.run_once(context, call, command, render).await? {
-            Executed::Replayed(recorded) => Ok(Change::recorded(recorded, true)),
+            Executed::Replayed(recorded) => {
+                let committed = *self.service.store.committed().borrow();
+                self.service.directory.reaches(committed).await;
+                Ok(Change::recorded(recorded, true))
+            }
             Executed::Fresh { result, recorded } => {
                 if let Ok(written) = &result {
                     self.service.directory.reaches(written.revision).await;
                 }
                 recorded.map(|recorded| Change::recorded(recorded, false)).ok_or(ApiError::Internal)
             }
+        }
+    }
+
+    /// The body took its time since the permit was given: a key that was revoked meanwhile writes nothing.
+    async fn still_permitted(&self) -> Result<(), ApiError> {
+        match caller::identify(&self.service, self.request.headers()).await {
+            Some(Identity::Known(caller)) => Ok(caller.scopes().require(Admin::NAME)?),
+            Some(Identity::Refused(error)) => Err(error),
+            None => Err(Refusal::InvalidApiKey(Presented::Nothing).into()),
         }
     }
 
@@ -140,7 +156,7 @@ impl<Form> Writer<Form> {
             caller: permit.caller.idempotency_scope(),
             key_hash: Sha256::digest(key.as_bytes()).into(),
             fingerprint: fingerprint.finalize().into(),
-            seal: permit.caller.seal(self.request.headers(), key),
+            seal: Caller::seal(self.request.headers(), key),
         }
     }
 }
@@ -166,13 +182,15 @@ impl FromRequest for Writer<Once> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let expected = Preconditions::from_request(request, payload).into_inner();
         let key = IdempotencyKey::from_request(request, payload).into_inner();
-        ready(key.and_then(|IdempotencyKey(key)| Self::of(request, Expected::default(), key)))
+        ready(expected.and_then(|Preconditions(expected)| Self::of(request, expected, key?.0)))
     }
 }
 
 impl Describe for Writer<Once> {
     fn describe(description: &mut Description<'_>) {
         IdempotencyKey::describe(description);
+        Preconditions::describe(description);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::domain::effective::{Effective, effective};
 use crate::domain::limit_key::LimitKey;
 use crate::domain::names::{LimitKeyName, TierName};
@@ -12,8 +14,8 @@ use crate::store::OrgFacts;
 
 /// Limit keys and tiers, as they were at one revision.
 pub struct Catalogue {
-    limit_keys: HashMap<LimitKeyName, LimitKey>,
-    tiers: HashMap<TierName, HashMap<LimitKeyName, Value>>,
+    limit_keys: HashMap<LimitKeyName, LimitKey, RandomState>,
+    tiers: HashMap<TierName, HashMap<LimitKeyName, Value, RandomState>, RandomState>,
 }
 
 impl Catalogue {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use moka::future::Cache;
 use tokio::sync::watch;
 
@@ -46,8 +47,8 @@ pub(super) struct Inner {
     pub(super) fences: Fences,
     revision: AtomicU64,
     revisions: watch::Sender<u64>,
-    orgs: Cache<OrgId, Arc<Entry<OrgFacts>>>,
-    api_keys: Cache<[u8; 32], Arc<Entry<ApiKey>>>,
+    orgs: Cache<OrgId, Arc<Entry<OrgFacts>>, RandomState>,
+    api_keys: Cache<[u8; 32], Arc<Entry<ApiKey>>, RandomState>,
 }
 
 impl Directory {
@@ -60,8 +61,8 @@ impl Directory {
             fences: Fences::new(),
             revision: AtomicU64::new(revision),
             revisions: watch::Sender::new(revision),
-            orgs: Cache::new(sizes.orgs),
-            api_keys: Cache::new(sizes.api_keys),
+            orgs: Cache::builder().max_capacity(sizes.orgs).build_with_hasher(RandomState::default()),
+            api_keys: Cache::builder().max_capacity(sizes.api_keys).build_with_hasher(RandomState::default()),
         };
         let directory = Self { inner: Arc::new(inner) };
         super::follow::start(&directory);
@@ -104,7 +105,12 @@ impl Directory {
         self.cached(&self.inner.api_keys, &hash, load).await
     }
 
-    async fn cached<K, T, F>(&self, cache: &Cache<K, Arc<Entry<T>>>, key: &K, load: F) -> Result<Option<Arc<T>>, StoreError>
+    async fn cached<K, T, F>(
+        &self,
+        cache: &Cache<K, Arc<Entry<T>>, RandomState>,
+        key: &K,
+        load: F,
+    ) -> Result<Option<Arc<T>>, StoreError>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
         T: Send + Sync + 'static,
@@ -120,7 +126,12 @@ impl Directory {
         Box::pin(self.load(cache, key, load)).await
     }
 
-    async fn load<K, T, F>(&self, cache: &Cache<K, Arc<Entry<T>>>, key: &K, load: F) -> Result<Option<Arc<T>>, StoreError>
+    async fn load<K, T, F>(
+        &self,
+        cache: &Cache<K, Arc<Entry<T>>, RandomState>,
+        key: &K,
+        load: F,
+    ) -> Result<Option<Arc<T>>, StoreError>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
         T: Send + Sync + 'static,

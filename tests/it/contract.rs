@@ -11,5 +11,6 @@ mod errors;
 mod fresh;
 mod idempotency;
 mod keys;
+mod late_body;
 mod lists;
 mod versions;

@@ -20,4 +20,5 @@ pub(crate) use actor::Actor;
 pub(crate) use answer::Answer;
 pub(crate) use document::{Document, Operation};
 pub(crate) use process::{Plimsoll, Stopped};
+pub(crate) use raw::Held;
 pub(crate) use setup::{ADMIN_KEY, Setup};

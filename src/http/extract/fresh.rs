@@ -1,11 +1,11 @@
 //! The catalogue to answer from, as fresh as the caller demands.
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
-use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
+use actix_web::{FromRequest, HttpRequest};
 
 use super::super::document::{Describe, Description};
 use super::super::error::ApiError;
@@ -18,7 +18,11 @@ use crate::wire::schema;
 /// How long a question waits for the revision that it demands.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The catalogue as it is, at least at the revision that `Plimsoll-At-Least` demands.
+/// How fresh the caller demands the answer to be. It is met when the question is judged, not when its head arrives:
+/// a body may take its time, and what was changed meanwhile counts.
+pub struct Demand(u64);
+
+/// The catalogue as it is when a question is judged.
 pub struct Fresh {
     /// The compiled catalogue.
     pub catalogue: Arc<Catalogue>,
@@ -26,23 +30,26 @@ pub struct Fresh {
     pub revision: u64,
 }
 
-impl Fresh {
-    fn now(service: &Service) -> Self {
+impl Demand {
+    /// The catalogue now, once it has the revision that is demanded.
+    pub async fn met(&self, service: &Service) -> Result<Fresh, ApiError> {
+        if self.0 > service.directory.revision() {
+            Box::pin(self.wait(service)).await?;
+        }
         // The revision first: what is read after it can only be newer.
         let revision = service.directory.revision();
-        Self { catalogue: service.directory.catalogue(), revision }
+        Ok(Fresh { catalogue: service.directory.catalogue(), revision })
     }
 
-    async fn at_least(service: web::Data<Service>, revision: u64) -> Result<Self, ApiError> {
+    async fn wait(&self, service: &Service) -> Result<(), ApiError> {
         // One that was never answered will not come by waiting.
         let latest = service.store.revision().await?;
-        if revision > latest {
+        if self.0 > latest {
             let message = format!("must be a revision that a write was answered with: the latest is {latest}");
             return Err(ApiError::InvalidParams(vec![Issue::new("Plimsoll-At-Least", message)]));
         }
-        let caught_up = tokio::time::timeout(PATIENCE, service.directory.reaches(revision)).await;
-        caught_up.map_err(|_| ApiError::Unavailable)?;
-        Ok(Self::now(&service))
+        let caught_up = tokio::time::timeout(PATIENCE, service.directory.reaches(self.0)).await;
+        caught_up.map_err(|_| ApiError::Unavailable)
     }
 }
 
@@ -53,23 +60,16 @@ fn demanded(request: &HttpRequest) -> Result<u64, ApiError> {
     number.filter(|number| *number <= MAX_QUANTITY).ok_or_else(|| ApiError::InvalidParams(vec![issue()]))
 }
 
-impl FromRequest for Fresh {
+impl FromRequest for Demand {
     type Error = ApiError;
-    type Future = Either<Ready<Result<Self, ApiError>>, LocalBoxFuture<'static, Result<Self, ApiError>>>;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let Some(service) = request.app_data::<web::Data<Service>>() else {
-            return Either::Left(ready(Err(ApiError::Internal)));
-        };
-        match demanded(request) {
-            Err(error) => Either::Left(ready(Err(error))),
-            Ok(revision) if revision <= service.directory.revision() => Either::Left(ready(Ok(Self::now(service)))),
-            Ok(revision) => Either::Right(Box::pin(Self::at_least(service.clone(), revision))),
-        }
+        ready(demanded(request).map(Self))
     }
 }
 
-impl Describe for Fresh {
+impl Describe for Demand {
     fn describe(description: &mut Description<'_>) {
         description.error("unavailable");
         description.error("invalid_params");

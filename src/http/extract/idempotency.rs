@@ -36,7 +36,8 @@ impl Describe for IdempotencyKey {
         description.error("idempotency_in_progress");
         description.error("invalid_params");
         let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[!-~]{1,255}$"));
-        let text = "The same key, route and body replays the first answer, with `Idempotent-Replayed: true`, for 24 hours.";
+        let text = "The same key, route and body replays the first answer, with `Idempotent-Replayed: true`, for 24 hours (the latest 10,000 of each caller). \
+                    An answer is opened by the credential that it was given to.";
         description.header_parameter("Idempotency-Key", text, schema);
     }
 }

@@ -10,8 +10,8 @@ mod query;
 
 pub use body::{Body, HotBody, OptionalBody};
 pub use conditional::Preconditions;
-pub use fresh::Fresh;
+pub use fresh::{Demand, Fresh};
 pub use idempotency::IdempotencyKey;
 pub use path::Path;
-pub use permit::{Admin, Permission, Permit, Public, Read};
+pub use permit::{Admin, Permission, Permit, Public, Read, Scope};
 pub use query::{Cursor, Flag, PageLimit, Paging, Query, flag, page_of};

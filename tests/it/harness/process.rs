@@ -12,7 +12,7 @@ use super::Answer;
 use super::actor::{Actor, Wire};
 use super::document::Document;
 use super::output::Output;
-use super::raw;
+use super::raw::{self, Held};
 use super::setup::{ADMIN_KEY, Setup};
 
 /// The longest that a start or a stop may take on a busy machine.
@@ -140,6 +140,11 @@ impl Plimsoll {
     /// Sends bytes as they are and reads until the server closes the connection, so ask it to.
     pub(crate) async fn raw(&self, bytes: impl AsRef<[u8]>) -> Answer {
         raw::exchange(&self.wire, bytes.as_ref()).await
+    }
+
+    /// Sends a request's head, whose body of `length` bytes follows later.
+    pub(crate) async fn begin(&self, head: &str, length: usize) -> Held {
+        Held::begin(Arc::clone(&self.wire), head, length).await
     }
 
     /// Kills it as a crash would, and leaves its data.

@@ -1,5 +1,6 @@
 //! Requests that a client library refuses to send.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -23,6 +24,44 @@ pub(super) async fn exchange(wire: &Wire, bytes: &[u8]) -> Answer {
         wire.document.hold(method, path, &answer);
     }
     answer
+}
+
+/// A request whose head the server has, and whose body it waits for.
+pub(crate) struct Held {
+    wire: Arc<Wire>,
+    head: String,
+    stream: TcpStream,
+}
+
+impl Held {
+    /// Sends the head of a request that announces `length` bytes, and waits until the server asks for them.
+    pub(super) async fn begin(wire: Arc<Wire>, head: &str, length: usize) -> Self {
+        let mut stream = TcpStream::connect(wire.address).await.expect("a connection");
+        let announced = format!(
+            "{head}\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+             Expect: 100-continue\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(announced.as_bytes()).await.expect("a server that reads");
+        let mut asked_for = [0; 25];
+        let read = timeout(PATIENCE, stream.read_exact(&mut asked_for)).await.expect("a server that goes on");
+        read.expect("an interim answer");
+        assert_eq!(&asked_for, b"HTTP/1.1 100 Continue\r\n\r\n");
+        Self { wire, head: head.to_owned(), stream }
+    }
+
+    /// Sends the body.
+    pub(crate) async fn finish(mut self, body: &str) -> Answer {
+        self.stream.write_all(body.as_bytes()).await.expect("a server that reads");
+        let mut received = Vec::new();
+        timeout(PATIENCE, self.stream.read_to_end(&mut received)).await.expect("an answer").expect("all of it");
+        let line = self.head.split("\r\n").next().unwrap_or_default();
+        let answer = parse(line, &received);
+        let mut words = line.split(' ');
+        if let (Some(method), Some(path)) = (words.next(), words.next()) {
+            self.wire.document.hold(method, path, &answer);
+        }
+        answer
+    }
 }
 
 async fn send(wire: &Wire, bytes: &[u8]) -> Vec<u8> {
