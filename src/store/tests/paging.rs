@@ -90,7 +90,7 @@ async fn an_entry_says_who_did_what_before_and_after() {
     let renamed = TierInfo { display_name: "Free of charge".to_owned(), ..tier("free") };
     db.run(PutTier { tier: renamed }).await.expect("replaced");
     let entry = db.store.audit(&page(1), &AuditFilter::default()).await.expect("the log").items.remove(0);
-    let name = |json: &Option<serde_json::Value>| json.as_ref().map(|json| json["displayName"].to_string());
+    let name = |json: &Option<serde_json::Value>| json.as_ref().map(|json| json["name"].to_string());
     assert_eq!((name(&entry.before), name(&entry.after)), (Some("\"FREE\"".into()), Some("\"Free of charge\"".into())));
     assert_eq!((entry.action.as_str(), entry.actor, entry.request_id), ("update", Actor::CommandLine, Some("req-1".into())));
     db.api_key(7, None, &["admin"]).await;
