@@ -19,11 +19,11 @@ use crate::domain::names::RecordId;
 use crate::domain::scope::Scopes;
 use crate::http::docs::OpenapiFile;
 use crate::http::router::Table;
-use crate::http::service::{BootstrapKey, Service};
+use crate::http::service::{App as Kept, BootstrapKey, Service};
 use crate::http::{edge, openapi, routes};
 use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
-use crate::snapshot::{CacheSizes, Directory};
+use crate::snapshot::{CacheSizes, Directory, Known};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
 use crate::store::{Access, Store};
 use crate::telemetry::Metrics;
@@ -47,7 +47,7 @@ pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
     server: Server,
-    service: web::Data<Service>,
+    service: Kept,
     drain: Duration,
 }
 
@@ -87,7 +87,7 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         tracing::warn!(%tier, "PLIMSOLL_DEFAULT_TIER names a tier that does not exist: orgs that were never registered are unknown");
     }
     let table = Arc::new(routes::table());
-    let service = web::Data::new(Service {
+    let service = Kept::keep(Service {
         store,
         directory,
         verifier,
@@ -97,17 +97,16 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         openapi_file: OpenapiFile::new(openapi::text(&table)),
         draining: AtomicBool::new(false),
     });
-    tokio::spawn(keep_house(web::Data::clone(&service)));
+    tokio::spawn(keep_house(service));
     let running = listen(settings, table, service)?;
     tracing::info!("listening on http://{}", running.address);
     Ok(Started { running, new_admin_key })
 }
 
-fn listen(settings: &ServeSettings, table: Arc<Table>, service: web::Data<Service>) -> Result<Running, String> {
-    let data = service.clone();
+fn listen(settings: &ServeSettings, table: Arc<Table>, service: Kept) -> Result<Running, String> {
     let app = move || {
         let mount = |config: &mut web::ServiceConfig| routes::mount(config, &table);
-        App::new().app_data(data.clone()).wrap(from_fn(edge::pass)).configure(mount)
+        App::new().app_data(service).wrap(from_fn(edge::pass)).configure(mount)
     };
     let address = settings.listen;
     let server = HttpServer::new(app)
@@ -159,7 +158,7 @@ async fn told_to_stop() -> Result<(), String> {
 }
 
 /// Housekeeping: it decides nothing, and every step is small.
-async fn keep_house(service: web::Data<Service>) {
+async fn keep_house(service: Kept) {
     let mut upkeep = tokio::time::interval(UPKEEP);
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
@@ -195,5 +194,5 @@ fn bootstrap(secret: &SecretString) -> Result<BootstrapKey, String> {
         org_banned: false,
         user_banned: false,
     };
-    Ok(BootstrapKey { hash: hash_of(secret.expose_secret()), key: Arc::new(key) })
+    Ok(BootstrapKey { hash: hash_of(secret.expose_secret()), key: Arc::new(Known::by_itself(key)) })
 }

@@ -1,6 +1,5 @@
 //! API keys: made once, listed by a short prefix, rotated, revoked.
 
-use actix_web::web;
 use deserr::Deserr;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -11,7 +10,7 @@ use super::envelope::{Changed, Created, Page, Resource, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, OptionalBody, PageLimit, Path, Permit, Query, page_of};
 use super::routes::API_KEYS;
-use super::service::Service;
+use super::service::App;
 use super::texts::{Text, checked};
 use super::writer::{Idempotent, Once, View, Writer};
 use crate::clock;
@@ -135,11 +134,7 @@ pub struct ApiKeysQuery {
 }
 
 /// All API keys.
-pub async fn list(
-    _: Permit<Admin>,
-    service: web::Data<Service>,
-    query: Query<ApiKeysQuery>,
-) -> Result<Page<ApiKeyView>, ApiError> {
+pub async fn list(_: Permit<Admin>, service: App, query: Query<ApiKeysQuery>) -> Result<Page<ApiKeyView>, ApiError> {
     let ApiKeysQuery { limit, cursor, org, user } = query.0;
     let Listing { items, next } =
         service.store.api_keys(&page_of(limit, cursor), &ApiKeyFilter { org, user }, clock::now()).await?;
@@ -151,11 +146,7 @@ pub const GET: Doc =
     Doc { id: "getApiKey", tag: API_KEYS, summary: "One API key", text: "", examples: &[], errors: &["not_found"] };
 
 /// One API key.
-pub async fn get(
-    _: Permit<Admin>,
-    service: web::Data<Service>,
-    path: Path<RecordId>,
-) -> Result<Resource<ApiKeyView>, ApiError> {
+pub async fn get(_: Permit<Admin>, service: App, path: Path<RecordId>) -> Result<Resource<ApiKeyView>, ApiError> {
     let stored = service.store.api_key(&path.0, clock::now()).await?;
     Ok(Resource { data: (&stored).into(), revision: stored.revision })
 }

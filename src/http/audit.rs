@@ -1,6 +1,5 @@
 //! The audit log: who changed what, when, before and after.
 
-use actix_web::web;
 use deserr::Deserr;
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -11,7 +10,7 @@ use super::envelope::Page;
 use super::error::ApiError;
 use super::extract::{Admin, Cursor, PageLimit, Permit, Query, page_of};
 use super::routes::AUDIT;
-use super::service::Service;
+use super::service::App;
 use crate::domain::issue::Issue;
 use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
@@ -126,11 +125,7 @@ pub const LIST: Doc = Doc {
 };
 
 /// Who changed what.
-pub async fn list(
-    _: Permit<Admin>,
-    service: web::Data<Service>,
-    query: Query<AuditQuery>,
-) -> Result<Page<AuditView>, ApiError> {
+pub async fn list(_: Permit<Admin>, service: App, query: Query<AuditQuery>) -> Result<Page<AuditView>, ApiError> {
     let AuditQuery { limit, cursor, object, object_id, org, actor, action, from, to } = query.0;
     let unknown = || {
         ApiError::InvalidQuery(vec![Issue::new(

@@ -14,6 +14,7 @@ use crate::domain::refusal::{Presented, Refusal};
 use crate::domain::scope::{Reach, Scopes};
 use crate::identity::jwt::{Claims, TokenRefused};
 use crate::identity::secret::hash_of;
+use crate::snapshot::Known;
 use crate::store::Actor;
 
 /// No credential is longer; what is longer is refused before any work is done on it.
@@ -31,7 +32,7 @@ pub enum Identity {
 #[derive(Clone)]
 pub enum Caller {
     /// By an API key.
-    Key(Arc<ApiKey>, Origin),
+    Key(Arc<Known<ApiKey>>, Origin),
     /// By a JWT.
     Token(Arc<Claims>),
 }

@@ -1,6 +1,5 @@
 //! The catalogue as one document: limit keys, tiers and values.
 
-use actix_web::web;
 use deserr::Deserr;
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -11,7 +10,7 @@ use super::envelope::{Resource, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Flag, Permit, Query, flag};
 use super::routes::CATALOG;
-use super::service::Service;
+use super::service::App;
 use super::writer::{Idempotent, View, Writer};
 use crate::clock;
 use crate::domain::plan::{Change, Plan};
@@ -98,7 +97,7 @@ pub const GET: Doc = Doc {
 };
 
 /// The whole catalogue.
-pub async fn get(_: Permit<Admin>, service: web::Data<Service>) -> Result<Resource<CatalogView>, ApiError> {
+pub async fn get(_: Permit<Admin>, service: App) -> Result<Resource<CatalogView>, ApiError> {
     let (plan, revision) = service.store.plan().await?;
     Ok(Resource { data: CatalogView(plan), revision })
 }

@@ -3,7 +3,7 @@
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use actix_web::{HttpRequest, HttpResponse, Responder};
 use deserr::Deserr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -18,7 +18,7 @@ use super::envelope::{Data, envelope, json_response, null, success_body};
 use super::error::ApiError;
 use super::extract::{Body, Demand, Flag, Fresh, HotBody, Permit, Query, Read, flag};
 use super::judge::judge;
-use super::service::Service;
+use super::service::{App, Service};
 use crate::clock;
 use crate::domain::ask::WrittenQuestion;
 use crate::domain::bound::Quantity;
@@ -154,7 +154,7 @@ pub async fn check(
     permit: Permit<Read>,
     demand: Demand,
     query: Query<Enforce>,
-    service: web::Data<Service>,
+    service: App,
     HotBody(body): HotBody<CheckBody>,
 ) -> Result<Answer, ApiError> {
     let fresh = demand.met(&service).await?;
@@ -220,7 +220,7 @@ pub const BATCH: Doc = Doc {
 pub async fn batch(
     permit: Permit<Read>,
     demand: Demand,
-    service: web::Data<Service>,
+    service: App,
     body: Body<BatchBody>,
 ) -> Result<Data<BatchAnswers>, ApiError> {
     let checks = body.value.checks;

@@ -7,12 +7,12 @@ use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, REFERRER_POLICY,
 };
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest, Sha256};
 use utoipa_swagger_ui::Config;
 
 use super::error::ApiError;
-use super::service::Service;
+use super::service::App;
 
 /// Scripts, styles and requests of the page's own origin only. Swagger UI sets style attributes.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -83,7 +83,7 @@ fn files() -> &'static HashMap<&'static str, File> {
 }
 
 /// `GET /openapi.json`
-pub async fn openapi(request: HttpRequest, service: web::Data<Service>) -> HttpResponse {
+pub async fn openapi(request: HttpRequest, service: App) -> HttpResponse {
     service.openapi_file.respond(&request)
 }
 

@@ -6,12 +6,12 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
+use actix_web::{Error, HttpMessage};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::caller::{self, Identity};
-use super::service::Service;
+use super::service::App;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -60,11 +60,11 @@ pub async fn pass<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
     let id = RequestId::of(&request);
-    let service = request.app_data::<web::Data<Service>>().cloned();
+    let service = request.app_data::<App>().copied();
     let is_at_debug = tracing::enabled!(tracing::Level::DEBUG);
     // Without debug logs there is no span to enter; with them every line of the request carries its id.
     let span = if is_at_debug { tracing::debug_span!("request", id = id.as_str()) } else { tracing::Span::none() };
-    let mut response = answer(request, next, service.clone(), id.clone()).instrument(span).await?;
+    let mut response = answer(request, next, service, id.clone()).instrument(span).await?;
     if let Some(service) = service {
         service.metrics.answered(response.status().as_u16(), started.elapsed());
     }
@@ -87,7 +87,7 @@ pub async fn pass<B: MessageBody + 'static>(
 async fn answer<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-    service: Option<web::Data<Service>>,
+    service: Option<App>,
     id: RequestId,
 ) -> Result<ServiceResponse<B>, Error> {
     let identity = match &service {

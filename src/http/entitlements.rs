@@ -1,6 +1,5 @@
 //! Everything that an org has.
 
-use actix_web::web;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,7 +9,7 @@ use super::error::ApiError;
 use super::extract::{Demand, Path, Permit, Read};
 use super::judge::visible_org;
 use super::routes::ASKING;
-use super::service::Service;
+use super::service::App;
 use crate::clock;
 use crate::domain::bound::Quantity;
 use crate::domain::decision::Usage;
@@ -113,7 +112,7 @@ pub const GET: Doc = Doc {
 pub async fn get(
     permit: Permit<Read>,
     demand: Demand,
-    service: web::Data<Service>,
+    service: App,
     path: Path<OrgId>,
 ) -> Result<Data<EntitlementsView>, ApiError> {
     let fresh = demand.met(&service).await?;

@@ -2,7 +2,7 @@
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use actix_web::{HttpRequest, HttpResponse, Responder};
 use utoipa::openapi::ObjectBuilder;
 use utoipa::openapi::schema::Type;
 
@@ -10,7 +10,7 @@ use super::document::{Describe, Description, Doc};
 use super::error::ApiError;
 use super::extract::Public;
 use super::routes::OPERATIONS;
-use super::service::Service;
+use super::service::App;
 
 /// A few words of plain text.
 pub struct Plain(StatusCode, String);
@@ -75,7 +75,7 @@ pub const READYZ: Doc = Doc {
 };
 
 /// Should it be sent requests?
-pub async fn readyz(_: Public, service: web::Data<Service>) -> Result<Readiness, ApiError> {
+pub async fn readyz(_: Public, service: App) -> Result<Readiness, ApiError> {
     let unready = |why: &str| Readiness(Plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")));
     if service.is_draining() {
         return Ok(unready("stopping"));
@@ -94,7 +94,7 @@ pub const METRICS: Doc =
     Doc { id: "metrics", tag: OPERATIONS, summary: "Metrics for Prometheus", text: "", examples: &[], errors: &[] };
 
 /// Metrics for Prometheus.
-pub async fn metrics(_: Public, service: web::Data<Service>) -> Result<Plain, ApiError> {
+pub async fn metrics(_: Public, service: App) -> Result<Plain, ApiError> {
     service.metrics.snapshot(service.directory.revision());
     Ok(Plain(StatusCode::OK, service.metrics.render()))
 }

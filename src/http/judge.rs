@@ -13,6 +13,7 @@ use crate::domain::limit_key::{Archived, LimitKey};
 use crate::domain::names::{LimitKeyName, OrgId};
 use crate::domain::refusal::{Refusal, Removed};
 use crate::domain::time::UtcMillis;
+use crate::snapshot::Known;
 use crate::store::OrgFacts;
 
 /// A question that was judged, and by what.
@@ -22,7 +23,7 @@ pub struct Judged<'a> {
     /// The question, as the limit key's kind takes it.
     pub question: Question,
     /// What is known of the org.
-    pub org: Arc<OrgFacts>,
+    pub org: Arc<Known<OrgFacts>>,
     /// The answer.
     pub decision: Decision,
     /// Where the value came from.
@@ -36,7 +37,7 @@ pub async fn visible_org(
     caller: &Caller,
     org: &OrgId,
     now: UtcMillis,
-) -> Result<Arc<OrgFacts>, ApiError> {
+) -> Result<Arc<Known<OrgFacts>>, ApiError> {
     caller.may_see(org)?;
     let facts = service.org(org, now).await?.ok_or(ApiError::NotFound("org"))?;
     if fresh.catalogue.has_tier(&facts.tier) {

@@ -1,6 +1,5 @@
 //! Limit keys.
 
-use actix_web::web;
 use deserr::Deserr;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +9,7 @@ use super::envelope::{Changed, Page, Put, Resource, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, OptionalBody, Paging, Path, Permit, Query};
 use super::routes::LIMIT_KEYS;
-use super::service::Service;
+use super::service::App;
 use super::writer::{Idempotent, Once, View, Writer};
 use crate::clock;
 use crate::domain::limit_key::{Kind, Per};
@@ -114,7 +113,7 @@ pub const LIST: Doc =
     Doc { id: "listLimitKeys", tag: LIMIT_KEYS, summary: "All limit keys, by name", text: "", examples: &[], errors: &[] };
 
 /// All limit keys.
-pub async fn list(_: Permit<Admin>, service: web::Data<Service>, query: Query<Paging>) -> Result<Page<LimitKeyView>, ApiError> {
+pub async fn list(_: Permit<Admin>, service: App, query: Query<Paging>) -> Result<Page<LimitKeyView>, ApiError> {
     let Listing { items, next } = service.store.limit_keys(&query.0.into()).await?;
     Ok(Page { items: items.iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }
@@ -124,11 +123,7 @@ pub const GET: Doc =
     Doc { id: "getLimitKey", tag: LIMIT_KEYS, summary: "One limit key", text: "", examples: &[], errors: &["not_found"] };
 
 /// One limit key.
-pub async fn get(
-    _: Permit<Admin>,
-    service: web::Data<Service>,
-    path: Path<LimitKeyName>,
-) -> Result<Resource<LimitKeyView>, ApiError> {
+pub async fn get(_: Permit<Admin>, service: App, path: Path<LimitKeyName>) -> Result<Resource<LimitKeyView>, ApiError> {
     let stored = service.store.limit_key(&path.0).await?;
     Ok(Resource { data: (&stored).into(), revision: stored.revision })
 }

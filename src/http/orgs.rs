@@ -1,6 +1,5 @@
 //! Orgs, and their bans.
 
-use actix_web::web;
 use deserr::Deserr;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -11,7 +10,7 @@ use super::envelope::{Changed, Page, Put, Resource, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, Flag, OptionalBody, PageLimit, Path, Permit, Query, page_of};
 use super::routes::ORGS;
-use super::service::Service;
+use super::service::App;
 use super::texts::{MAX_REASON, Text, checked};
 use super::writer::{Idempotent, Once, View, Writer};
 use crate::domain::issue::Issue;
@@ -88,7 +87,7 @@ pub struct OrgsQuery {
 }
 
 /// All orgs.
-pub async fn list(_: Permit<Admin>, service: web::Data<Service>, query: Query<OrgsQuery>) -> Result<Page<OrgView>, ApiError> {
+pub async fn list(_: Permit<Admin>, service: App, query: Query<OrgsQuery>) -> Result<Page<OrgView>, ApiError> {
     let OrgsQuery { limit, cursor, tier, banned } = query.0;
     let filter = OrgFilter { tier, banned: banned.map(Flag::get) };
     let Listing { items, next } = service.store.orgs(&page_of(limit, cursor), &filter).await?;
@@ -99,7 +98,7 @@ pub async fn list(_: Permit<Admin>, service: web::Data<Service>, query: Query<Or
 pub const GET: Doc = Doc { id: "getOrg", tag: ORGS, summary: "One org", text: "", examples: &[], errors: &["not_found"] };
 
 /// One org.
-pub async fn get(_: Permit<Admin>, service: web::Data<Service>, path: Path<OrgId>) -> Result<Resource<OrgView>, ApiError> {
+pub async fn get(_: Permit<Admin>, service: App, path: Path<OrgId>) -> Result<Resource<OrgView>, ApiError> {
     let stored = service.store.org(&path.0).await?;
     Ok(Resource { data: (&stored).into(), revision: stored.revision })
 }

@@ -1,6 +1,5 @@
 //! Overrides: values for one org beside its tier.
 
-use actix_web::web;
 use deserr::Deserr;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +9,7 @@ use super::envelope::{Created, Page, Resource, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, Paging, Path, Permit, Query};
 use super::routes::ORGS;
-use super::service::Service;
+use super::service::App;
 use super::texts::{MAX_REASON, Text, checked};
 use super::writer::{Idempotent, Once, View, Writer};
 use crate::domain::effective::{Mode, Override};
@@ -69,7 +68,7 @@ pub const LIST: Doc = Doc {
 /// The overrides of an org.
 pub async fn list(
     _: Permit<Admin>,
-    service: web::Data<Service>,
+    service: App,
     path: Path<OrgId>,
     query: Query<Paging>,
 ) -> Result<Page<OverrideView>, ApiError> {
@@ -82,11 +81,7 @@ pub const GET: Doc =
     Doc { id: "getOverride", tag: ORGS, summary: "One override", text: "", examples: &[], errors: &["not_found"] };
 
 /// One override.
-pub async fn get(
-    _: Permit<Admin>,
-    service: web::Data<Service>,
-    path: Path<(OrgId, RecordId)>,
-) -> Result<Resource<OverrideView>, ApiError> {
+pub async fn get(_: Permit<Admin>, service: App, path: Path<(OrgId, RecordId)>) -> Result<Resource<OverrideView>, ApiError> {
     let stored = service.store.override_(&path.0.0, &path.0.1).await?;
     Ok(Resource { data: (&stored).into(), revision: stored.revision })
 }

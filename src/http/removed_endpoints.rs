@@ -1,6 +1,5 @@
 //! Removed endpoints of the product: the gate answers 410 for them.
 
-use actix_web::web;
 use deserr::Deserr;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +9,7 @@ use super::envelope::{Created, Page, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, Paging, Path, Permit, Query};
 use super::routes::REMOVED;
-use super::service::Service;
+use super::service::App;
 use super::texts::{Text, checked};
 use super::writer::{Idempotent, Once, View, Writer};
 use crate::domain::limit_key::MAX_DESCRIPTION;
@@ -57,11 +56,7 @@ pub const LIST: Doc = Doc {
 };
 
 /// All removed endpoints.
-pub async fn list(
-    _: Permit<Admin>,
-    service: web::Data<Service>,
-    query: Query<Paging>,
-) -> Result<Page<RemovedEndpointView>, ApiError> {
+pub async fn list(_: Permit<Admin>, service: App, query: Query<Paging>) -> Result<Page<RemovedEndpointView>, ApiError> {
     let Listing { items, next } = service.store.removed_endpoints(&query.0.into()).await?;
     Ok(Page { items: items.iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }

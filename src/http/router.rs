@@ -40,10 +40,6 @@ impl<T: Describe> Describe for Result<T, ApiError> {
     }
 }
 
-impl<T: 'static> Describe for web::Data<T> {
-    fn describe(_: &mut Description<'_>) {}
-}
-
 /// A handler whose panic is answered like any other error, instead of closing the connection.
 #[derive(Clone)]
 struct Caught<F>(F);

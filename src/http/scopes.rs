@@ -1,6 +1,5 @@
 //! Scopes: the built-in ones, and the product's own.
 
-use actix_web::web;
 use deserr::Deserr;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +9,7 @@ use super::envelope::{Page, Put, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, Paging, Path, Permit, Query};
 use super::routes::API_KEYS;
-use super::service::Service;
+use super::service::App;
 use super::texts::{Text, checked};
 use super::writer::{Idempotent, View, Writer};
 use crate::domain::limit_key::MAX_DESCRIPTION;
@@ -50,7 +49,7 @@ pub const LIST: Doc = Doc {
 };
 
 /// All scopes.
-pub async fn list(_: Permit<Admin>, service: web::Data<Service>, query: Query<Paging>) -> Result<Page<ScopeView>, ApiError> {
+pub async fn list(_: Permit<Admin>, service: App, query: Query<Paging>) -> Result<Page<ScopeView>, ApiError> {
     let Listing { items, next } = service.store.scopes(&query.0.into()).await?;
     Ok(Page { items: items.iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }

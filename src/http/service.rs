@@ -1,16 +1,22 @@
 //! What every handler has at hand.
 
+use std::future::{Ready, ready};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
 use subtle::ConstantTimeEq;
 
 use super::docs::OpenapiFile;
+use super::document::{Describe, Description};
+use super::error::ApiError;
 use crate::domain::api_key::ApiKey;
 use crate::domain::names::{OrgId, TierName};
 use crate::domain::time::UtcMillis;
 use crate::identity::jwt::JwtVerifier;
-use crate::snapshot::Directory;
+use crate::snapshot::{Directory, Known};
 use crate::store::{OrgFacts, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -34,27 +40,59 @@ pub struct Service {
     pub draining: AtomicBool,
 }
 
+/// The service, at every handler's hand. It lives as long as the process, so nobody counts who holds it.
+#[derive(Clone, Copy)]
+pub struct App(&'static Service);
+
+impl App {
+    /// Keeps the service until the process ends.
+    pub fn keep(service: Service) -> Self {
+        Self(Box::leak(Box::new(service)))
+    }
+}
+
+impl Deref for App {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        self.0
+    }
+}
+
+impl FromRequest for App {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(request.app_data::<Self>().copied().ok_or(ApiError::Internal))
+    }
+}
+
+impl Describe for App {
+    fn describe(_: &mut Description<'_>) {}
+}
+
 /// An admin key that is in the settings, not in the database.
 pub struct BootstrapKey {
     /// Its SHA-256.
     pub hash: [u8; 32],
     /// What it may do.
-    pub key: Arc<ApiKey>,
+    pub key: Arc<Known<ApiKey>>,
 }
 
 impl Service {
     /// The admin key of the settings, if this is it. Compared in constant time.
-    pub fn bootstrap_key(&self, hash: &[u8; 32]) -> Option<Arc<ApiKey>> {
+    pub fn bootstrap_key(&self, hash: &[u8; 32]) -> Option<Arc<Known<ApiKey>>> {
         let bootstrap = self.bootstrap.as_ref()?;
         bool::from(bootstrap.hash.ct_eq(hash)).then(|| Arc::clone(&bootstrap.key))
     }
 
     /// What is known of an org. One that was never registered has the default tier, if there is one.
-    pub async fn org(&self, org: &OrgId, now: UtcMillis) -> Result<Option<Arc<OrgFacts>>, StoreError> {
+    pub async fn org(&self, org: &OrgId, now: UtcMillis) -> Result<Option<Arc<Known<OrgFacts>>>, StoreError> {
         let registered = self.directory.org(org, now).await?;
         Ok(registered.or_else(|| {
             let tier = self.default_tier.clone()?;
-            Some(Arc::new(OrgFacts { tier, banned: false, overrides: Vec::new() }))
+            Some(Arc::new(Known::by_itself(OrgFacts { tier, banned: false, overrides: Vec::new() })))
         }))
     }
 

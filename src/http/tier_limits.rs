@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::web;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,7 +10,7 @@ use super::envelope::{Page, Put, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, Paging, Path, Permit, Query};
 use super::routes::{RETENTION, TIERS};
-use super::service::Service;
+use super::service::App;
 use super::writer::{Idempotent, View, Writer};
 use crate::domain::bound::{Bound, Quantity};
 use crate::domain::effective::Source;
@@ -56,7 +55,7 @@ pub const LIST: Doc = Doc {
 /// The values of a tier.
 pub async fn list(
     _: Permit<Admin>,
-    service: web::Data<Service>,
+    service: App,
     path: Path<TierName>,
     query: Query<Paging>,
 ) -> Result<Page<TierLimitView>, ApiError> {
@@ -182,11 +181,7 @@ pub const LIST_WINDOWS: Doc = Doc {
 };
 
 /// The retention keys as a table of tiers and days.
-pub async fn list_windows(
-    _: Permit<Admin>,
-    service: web::Data<Service>,
-    query: Query<Paging>,
-) -> Result<Page<RetentionWindowView>, ApiError> {
+pub async fn list_windows(_: Permit<Admin>, service: App, query: Query<Paging>) -> Result<Page<RetentionWindowView>, ApiError> {
     let (plan, _) = service.store.plan().await?;
     let keys = plan.limit_keys.values().filter(|limit_key| limit_key.kind() == Kind::Retention && limit_key.archived.is_none());
     let rows = keys.map(|limit_key| (limit_key.name.clone(), row(&plan, limit_key))).collect();

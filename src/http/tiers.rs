@@ -1,6 +1,5 @@
 //! Tiers.
 
-use actix_web::web;
 use deserr::Deserr;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +9,7 @@ use super::envelope::{Page, Put, Resource, Untagged};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Cursor, Paging, Path, Permit, Query};
 use super::routes::TIERS;
-use super::service::Service;
+use super::service::App;
 use super::texts::{Text, checked};
 use super::writer::{Idempotent, View, Writer};
 use crate::domain::limit_key::{MAX_DESCRIPTION, MAX_LABEL};
@@ -48,7 +47,7 @@ impl From<&Stored<TierInfo>> for TierView {
 pub const LIST: Doc = Doc { id: "listTiers", tag: TIERS, summary: "All tiers, by key", text: "", examples: &[], errors: &[] };
 
 /// All tiers.
-pub async fn list(_: Permit<Admin>, service: web::Data<Service>, query: Query<Paging>) -> Result<Page<TierView>, ApiError> {
+pub async fn list(_: Permit<Admin>, service: App, query: Query<Paging>) -> Result<Page<TierView>, ApiError> {
     let Listing { items, next } = service.store.tiers(&query.0.into()).await?;
     Ok(Page { items: items.iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }
@@ -57,7 +56,7 @@ pub async fn list(_: Permit<Admin>, service: web::Data<Service>, query: Query<Pa
 pub const GET: Doc = Doc { id: "getTier", tag: TIERS, summary: "One tier", text: "", examples: &[], errors: &["not_found"] };
 
 /// One tier.
-pub async fn get(_: Permit<Admin>, service: web::Data<Service>, path: Path<TierName>) -> Result<Resource<TierView>, ApiError> {
+pub async fn get(_: Permit<Admin>, service: App, path: Path<TierName>) -> Result<Resource<TierView>, ApiError> {
     let stored = service.store.tier(&path.0).await?;
     Ok(Resource { data: (&stored).into(), revision: stored.revision })
 }

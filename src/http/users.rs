@@ -1,6 +1,5 @@
 //! Users, who are known for being banned only.
 
-use actix_web::web;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,7 +9,7 @@ use super::error::ApiError;
 use super::extract::{Admin, OptionalBody, Path, Permit};
 use super::orgs::{BanBody, EmptyBody};
 use super::routes::USERS;
-use super::service::Service;
+use super::service::App;
 use super::texts::{MAX_REASON, Text, checked};
 use super::writer::{Once, View, Writer};
 use crate::domain::names::UserId;
@@ -54,7 +53,7 @@ pub const GET: Doc = Doc {
 };
 
 /// Whether a user is banned.
-pub async fn get(_: Permit<Admin>, service: web::Data<Service>, path: Path<UserId>) -> Result<Resource<UserView>, ApiError> {
+pub async fn get(_: Permit<Admin>, service: App, path: Path<UserId>) -> Result<Resource<UserView>, ApiError> {
     let stored = service.store.user(&path.0).await?;
     Ok(Resource { data: (&stored).into(), revision: stored.revision })
 }

@@ -4,7 +4,7 @@ use std::future::{Ready, ready};
 use std::marker::PhantomData;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -14,7 +14,7 @@ use super::edge::Seen;
 use super::envelope::{Change, change_answer};
 use super::error::ApiError;
 use super::extract::{Admin, IdempotencyKey, Permit, Preconditions, Scope};
-use super::service::Service;
+use super::service::{App, Service};
 use crate::clock;
 use crate::domain::refusal::{Presented, Refusal};
 use crate::store::{Command, Created, Executed, Expected, IdempotentCall, StoreError, Stored, WriteContext, Written};
@@ -27,7 +27,7 @@ pub struct Once;
 /// What a write needs of its request. The permission is asked for separately, and first.
 pub struct Writer<Form> {
     request: HttpRequest,
-    service: web::Data<Service>,
+    service: App,
     expected: Expected,
     idempotency_key: Option<String>,
     form: PhantomData<Form>,
@@ -79,7 +79,7 @@ impl<T> View<T> {
 
 impl<Form> Writer<Form> {
     fn of(request: &HttpRequest, expected: Expected, idempotency_key: Option<String>) -> Result<Self, ApiError> {
-        let service = request.app_data::<web::Data<Service>>().cloned().ok_or(ApiError::Internal)?;
+        let service = request.app_data::<App>().copied().ok_or(ApiError::Internal)?;
         Ok(Self { request: request.clone(), service, expected, idempotency_key, form: PhantomData })
     }
 

@@ -1,10 +1,11 @@
 //! The catalogue, orgs and API keys in memory.
 
 use std::hash::Hash;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::RandomState;
 use moka::future::Cache;
 use tokio::sync::watch;
@@ -28,11 +29,63 @@ pub struct CacheSizes {
     pub api_keys: u64,
 }
 
-/// A record as it was read, with the revision that it was read at and the groups that it depends on.
-struct Entry<T> {
-    record: Option<Arc<T>>,
+/// When something was read, and which groups it depends on.
+#[derive(Clone, Copy)]
+struct Stamp {
     read_at: u64,
     groups: [Option<Group>; 3],
+}
+
+/// A record in memory, with what tells whether it still holds.
+pub struct Known<T> {
+    record: T,
+    stamp: Stamp,
+}
+
+impl<T> Known<T> {
+    /// A record that is not from the database, and so always holds.
+    pub const fn by_itself(record: T) -> Self {
+        Self { record, stamp: Stamp { read_at: 0, groups: [None; 3] } }
+    }
+}
+
+impl<T> Deref for Known<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.record
+    }
+}
+
+/// What is known of a key of a cache: its record, or that there is none.
+enum Entry<T> {
+    Present(Arc<Known<T>>),
+    Absent(Stamp),
+}
+
+impl<T> Entry<T> {
+    fn stamp(&self) -> Stamp {
+        match self {
+            Self::Present(known) => known.stamp,
+            Self::Absent(stamp) => *stamp,
+        }
+    }
+
+    fn into_record(self) -> Option<Arc<Known<T>>> {
+        match self {
+            Self::Present(known) => Some(known),
+            Self::Absent(_) => None,
+        }
+    }
+}
+
+impl<T> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Present(known) => Self::Present(Arc::clone(known)),
+            Self::Absent(stamp) => Self::Absent(*stamp),
+        }
+    }
 }
 
 /// What questions are answered from. Cheap to clone.
@@ -47,8 +100,8 @@ pub(super) struct Inner {
     pub(super) fences: Fences,
     revision: AtomicU64,
     revisions: watch::Sender<u64>,
-    orgs: Cache<OrgId, Arc<Entry<OrgFacts>>, RandomState>,
-    api_keys: Cache<[u8; 32], Arc<Entry<ApiKey>>, RandomState>,
+    orgs: Cache<OrgId, Entry<OrgFacts>, RandomState>,
+    api_keys: Cache<[u8; 32], Entry<ApiKey>, RandomState>,
 }
 
 impl Directory {
@@ -70,8 +123,10 @@ impl Directory {
     }
 
     /// The catalogue as it is now.
-    pub fn catalogue(&self) -> Arc<Catalogue> {
-        self.inner.catalogue.load_full()
+    ///
+    /// A guard, not a shared pointer: a count that all threads change is what they would wait for.
+    pub fn catalogue(&self) -> Guard<Arc<Catalogue>> {
+        self.inner.catalogue.load()
     }
 
     /// The revision up to which every change is known here.
@@ -87,7 +142,7 @@ impl Directory {
     }
 
     /// What is known of an org.
-    pub async fn org(&self, org: &OrgId, now: UtcMillis) -> Result<Option<Arc<OrgFacts>>, StoreError> {
+    pub async fn org(&self, org: &OrgId, now: UtcMillis) -> Result<Option<Arc<Known<OrgFacts>>>, StoreError> {
         let load = || async {
             let facts = self.inner.store.org_facts(org, now).await?;
             Ok((facts, [Some(Group::of(Subject::Org(org.as_str()))), None, None]))
@@ -96,7 +151,7 @@ impl Directory {
     }
 
     /// The API key whose secret has this hash.
-    pub async fn api_key(&self, hash: [u8; 32], now: UtcMillis) -> Result<Option<Arc<ApiKey>>, StoreError> {
+    pub async fn api_key(&self, hash: [u8; 32], now: UtcMillis) -> Result<Option<Arc<Known<ApiKey>>>, StoreError> {
         let load = || async {
             let key = self.inner.store.api_key_by_hash(&hash, now).await?;
             let groups = key.as_ref().map_or([Some(Group::of(Subject::AnyApiKey)), None, None], groups_of);
@@ -107,10 +162,10 @@ impl Directory {
 
     async fn cached<K, T, F>(
         &self,
-        cache: &Cache<K, Arc<Entry<T>>, RandomState>,
+        cache: &Cache<K, Entry<T>, RandomState>,
         key: &K,
         load: F,
-    ) -> Result<Option<Arc<T>>, StoreError>
+    ) -> Result<Option<Arc<Known<T>>>, StoreError>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
         T: Send + Sync + 'static,
@@ -118,7 +173,7 @@ impl Directory {
     {
         if let Some(entry) = cache.get(key).await {
             if self.holds(&entry) {
-                return Ok(entry.record.clone());
+                return Ok(entry.into_record());
             }
             cache.invalidate(key).await;
         }
@@ -128,10 +183,10 @@ impl Directory {
 
     async fn load<K, T, F>(
         &self,
-        cache: &Cache<K, Arc<Entry<T>>, RandomState>,
+        cache: &Cache<K, Entry<T>, RandomState>,
         key: &K,
         load: F,
-    ) -> Result<Option<Arc<T>>, StoreError>
+    ) -> Result<Option<Arc<Known<T>>>, StoreError>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
         T: Send + Sync + 'static,
@@ -140,25 +195,27 @@ impl Directory {
         for _ in 0..LOAD_ATTEMPTS {
             let entry = cache.try_get_with_by_ref(key, self.read(&load)).await.map_err(|error| StoreError::clone(&error))?;
             if self.holds(&entry) {
-                return Ok(entry.record.clone());
+                return Ok(entry.into_record());
             }
             cache.invalidate(key).await;
         }
-        Ok(self.read(&load).await?.record.clone())
+        Ok(self.read(&load).await?.into_record())
     }
 
     /// The revision is taken before the record is read, so the record is at least as new as it says.
-    async fn read<T, F>(&self, load: &F) -> Result<Arc<Entry<T>>, StoreError>
+    async fn read<T, F>(&self, load: &F) -> Result<Entry<T>, StoreError>
     where
         F: AsyncFn() -> Result<(Option<T>, [Option<Group>; 3]), StoreError>,
     {
         let read_at = self.revision();
         let (record, groups) = load().await?;
-        Ok(Arc::new(Entry { record: record.map(Arc::new), read_at, groups }))
+        let stamp = Stamp { read_at, groups };
+        Ok(record.map_or(Entry::Absent(stamp), |record| Entry::Present(Arc::new(Known { record, stamp }))))
     }
 
     fn holds<T>(&self, entry: &Entry<T>) -> bool {
-        entry.groups.iter().flatten().all(|group| self.inner.fences.allow(*group, entry.read_at))
+        let Stamp { read_at, groups } = entry.stamp();
+        groups.iter().flatten().all(|group| self.inner.fences.allow(*group, read_at))
     }
 
     /// Says that every change up to `revision` is known here.

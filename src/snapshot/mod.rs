@@ -7,4 +7,4 @@ mod fences;
 mod follow;
 
 pub use catalogue::Catalogue;
-pub use directory::{CacheSizes, Directory};
+pub use directory::{CacheSizes, Directory, Known};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use arc_swap::Guard;
 
 use super::super::document::{Describe, Description};
 use super::super::error::ApiError;
@@ -25,7 +26,7 @@ pub struct Demand(u64);
 /// The catalogue as it is when a question is judged.
 pub struct Fresh {
     /// The compiled catalogue.
-    pub catalogue: Arc<Catalogue>,
+    pub catalogue: Guard<Arc<Catalogue>>,
     /// The revision up to which the answer knows every change.
     pub revision: u64,
 }

@@ -44,11 +44,12 @@ pub struct Permit<S> {
 
 impl<S: Scope> Permit<S> {
     fn of(request: &HttpRequest) -> Result<Self, ApiError> {
-        let extensions = request.extensions();
-        let caller = match extensions.get::<Seen>().map(|seen| &seen.identity) {
-            Some(Some(Identity::Known(caller))) => caller.clone(),
-            Some(Some(Identity::Refused(error))) => return Err(error.clone()),
-            Some(None) | None => return Err(Refusal::InvalidApiKey(Presented::Nothing).into()),
+        // Taken, not copied: a request has one permit.
+        let identity = request.extensions_mut().get_mut::<Seen>().and_then(|seen| seen.identity.take());
+        let caller = match identity {
+            Some(Identity::Known(caller)) => caller,
+            Some(Identity::Refused(error)) => return Err(error),
+            None => return Err(Refusal::InvalidApiKey(Presented::Nothing).into()),
         };
         caller.scopes().require(S::NAME)?;
         Ok(Self { caller, scope: PhantomData })
