@@ -29,6 +29,9 @@ pub struct CacheSizes {
     pub api_keys: u64,
 }
 
+/// The catalogue as it is at the moment that it is taken.
+pub type Current = Guard<Arc<Catalogue>>;
+
 /// When something was read, and which groups it depends on.
 #[derive(Clone, Copy)]
 struct Stamp {
@@ -125,7 +128,7 @@ impl Directory {
     /// The catalogue as it is now.
     ///
     /// A guard, not a shared pointer: a count that all threads change is what they would wait for.
-    pub fn catalogue(&self) -> Guard<Arc<Catalogue>> {
+    pub fn catalogue(&self) -> Current {
         self.inner.catalogue.load()
     }
 

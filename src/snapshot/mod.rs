@@ -7,4 +7,4 @@ mod fences;
 mod follow;
 
 pub use catalogue::Catalogue;
-pub use directory::{CacheSizes, Directory, Known};
+pub use directory::{CacheSizes, Current, Directory, Known};

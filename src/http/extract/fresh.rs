@@ -1,19 +1,17 @@
 //! The catalogue to answer from, as fresh as the caller demands.
 
 use std::future::{Ready, ready};
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use arc_swap::Guard;
 
 use super::super::document::{Describe, Description};
 use super::super::error::ApiError;
 use super::super::service::Service;
 use crate::domain::bound::MAX_QUANTITY;
 use crate::domain::issue::Issue;
-use crate::snapshot::Catalogue;
+use crate::snapshot::Current;
 use crate::wire::schema;
 
 /// How long a question waits for the revision that it demands.
@@ -26,7 +24,7 @@ pub struct Demand(u64);
 /// The catalogue as it is when a question is judged.
 pub struct Fresh {
     /// The compiled catalogue.
-    pub catalogue: Guard<Arc<Catalogue>>,
+    pub catalogue: Current,
     /// The revision up to which the answer knows every change.
     pub revision: u64,
 }
