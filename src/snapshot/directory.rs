@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::RandomState;
-use moka::future::Cache;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle};
 use tokio::sync::watch;
 
 use super::catalogue::Catalogue;
@@ -17,6 +18,8 @@ use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
 use crate::store::{OrgFacts, Store, StoreError};
 
+/// How many records a cache makes room for at its start.
+const EXPECTED_RECORDS: u64 = 1_024;
 /// How often a record is read again when it changes while it is being read, before it is answered uncached.
 const LOAD_ATTEMPTS: usize = 3;
 
@@ -31,6 +34,15 @@ pub struct CacheSizes {
 
 /// The catalogue as it is at the moment that it is taken.
 pub type Current = Guard<Arc<Catalogue>>;
+
+/// A bounded cache that only marks what is read: nothing that all threads write stands in the way of a question.
+type Cache<K, V> = QuickCache<K, V, UnitWeighter, RandomState>;
+
+fn cache_of<K: Eq + Hash, V: Clone>(capacity: u64) -> Cache<K, V> {
+    // Room grows with what is kept, up to the capacity.
+    let expected = usize::try_from(capacity.min(EXPECTED_RECORDS)).unwrap_or(usize::MAX);
+    QuickCache::with(expected, capacity, UnitWeighter, RandomState::default(), DefaultLifecycle::default())
+}
 
 /// When something was read, and which groups it depends on.
 #[derive(Clone, Copy)]
@@ -103,8 +115,8 @@ pub(super) struct Inner {
     pub(super) fences: Fences,
     revision: AtomicU64,
     revisions: watch::Sender<u64>,
-    orgs: Cache<OrgId, Entry<OrgFacts>, RandomState>,
-    api_keys: Cache<[u8; 32], Entry<ApiKey>, RandomState>,
+    orgs: Cache<OrgId, Entry<OrgFacts>>,
+    api_keys: Cache<[u8; 32], Entry<ApiKey>>,
 }
 
 impl Directory {
@@ -117,8 +129,8 @@ impl Directory {
             fences: Fences::new(),
             revision: AtomicU64::new(revision),
             revisions: watch::Sender::new(revision),
-            orgs: Cache::builder().max_capacity(sizes.orgs).build_with_hasher(RandomState::default()),
-            api_keys: Cache::builder().max_capacity(sizes.api_keys).build_with_hasher(RandomState::default()),
+            orgs: cache_of(sizes.orgs),
+            api_keys: cache_of(sizes.api_keys),
         };
         let directory = Self { inner: Arc::new(inner) };
         super::follow::start(&directory);
@@ -163,44 +175,34 @@ impl Directory {
         self.cached(&self.inner.api_keys, &hash, load).await
     }
 
-    async fn cached<K, T, F>(
-        &self,
-        cache: &Cache<K, Entry<T>, RandomState>,
-        key: &K,
-        load: F,
-    ) -> Result<Option<Arc<Known<T>>>, StoreError>
+    async fn cached<K, T, F>(&self, cache: &Cache<K, Entry<T>>, key: &K, load: F) -> Result<Option<Arc<Known<T>>>, StoreError>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
         T: Send + Sync + 'static,
         F: AsyncFn() -> Result<(Option<T>, [Option<Group>; 3]), StoreError>,
     {
-        if let Some(entry) = cache.get(key).await {
+        if let Some(entry) = cache.get(key) {
             if self.holds(&entry) {
                 return Ok(entry.into_record());
             }
-            cache.invalidate(key).await;
+            cache.remove(key);
         }
         // Boxed, so that the future of a question that is answered from memory stays small.
         Box::pin(self.load(cache, key, load)).await
     }
 
-    async fn load<K, T, F>(
-        &self,
-        cache: &Cache<K, Entry<T>, RandomState>,
-        key: &K,
-        load: F,
-    ) -> Result<Option<Arc<Known<T>>>, StoreError>
+    async fn load<K, T, F>(&self, cache: &Cache<K, Entry<T>>, key: &K, load: F) -> Result<Option<Arc<Known<T>>>, StoreError>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
         T: Send + Sync + 'static,
         F: AsyncFn() -> Result<(Option<T>, [Option<Group>; 3]), StoreError>,
     {
         for _ in 0..LOAD_ATTEMPTS {
-            let entry = cache.try_get_with_by_ref(key, self.read(&load)).await.map_err(|error| StoreError::clone(&error))?;
+            let entry = cache.get_or_insert_async(key, self.read(&load)).await?;
             if self.holds(&entry) {
                 return Ok(entry.into_record());
             }
-            cache.invalidate(key).await;
+            cache.remove(key);
         }
         Ok(self.read(&load).await?.into_record())
     }

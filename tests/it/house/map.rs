@@ -30,7 +30,7 @@ pub(super) const LAYERS: &[Layer] = &[
         &["domain"],
         &["aws_lc_rs", "entity", "metrics", "migration", "sea_orm", "serde", "serde_json", "thiserror", "tokio", "uuid"],
     ),
-    layer("snapshot", &["domain", "store"], &["arc_swap", "foldhash", "moka", "tokio", "tracing"]),
+    layer("snapshot", &["domain", "store"], &["arc_swap", "foldhash", "quick_cache", "tokio", "tracing"]),
     layer(
         "http",
         &["clock", "domain", "identity", "snapshot", "store", "telemetry", "wire"],
