@@ -4,7 +4,7 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, big_integer_null, text};
 
 /// The largest number that every JSON client can hold exactly: 2^53 - 1.
-const MAX_QUANTITY: u64 = 9_007_199_254_740_991;
+pub(crate) const MAX_QUANTITY: u64 = 9_007_199_254_740_991;
 
 /// A table whose rows change: with the times and the revision that every such row carries.
 pub(crate) fn mutable_table(name: &'static str) -> TableCreateStatement {
