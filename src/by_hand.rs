@@ -48,6 +48,7 @@ pub fn sentence(error: &StoreError) -> String {
         | StoreError::IdempotencyKeyReused
         | StoreError::IdempotencyInProgress
         | StoreError::Unavailable(_)
+        | StoreError::TooManyAnswers { .. }
         | StoreError::Internal(_) => error.to_string(),
     }
 }

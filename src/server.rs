@@ -25,7 +25,7 @@ use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
 use crate::snapshot::{CacheSizes, Directory, Known};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
-use crate::store::{Access, Store};
+use crate::store::{Access, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// The longest that a request's head may take to arrive.
@@ -38,9 +38,10 @@ const STOP_SECONDS: u64 = 30;
 const BACKLOG: u32 = 4_096;
 /// How often recorded durations are folded into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// How often expired idempotency records are looked for, and how many are deleted at once.
+/// How often expired idempotency records are looked for.
 const SWEEP: Duration = Duration::from_secs(60);
-const SWEEP_ROWS: u64 = 1_000;
+/// How many are looked at in one step: some milliseconds of the right to write.
+const SWEEP_ROWS: u32 = 1_000;
 
 /// A service that listens.
 pub struct Running {
@@ -70,7 +71,7 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         None => None,
     };
     let store = Store::open(database_url, Access::ReadWrite).await.map_err(|error| error.to_string())?;
-    let failed = |error: crate::store::StoreError| format!("The database cannot be read: {error}");
+    let failed = |error: StoreError| format!("The database cannot be read: {error}");
     if let Some(file) = &settings.catalog {
         by_hand::apply(&store, file, false).await?;
     }
@@ -165,12 +166,18 @@ async fn keep_house(service: Kept) {
         tokio::select! {
             _ = upkeep.tick() => service.metrics.upkeep(),
             _ = sweep.tick() => {
-                if let Err(error) = service.store.sweep_idempotency(clock::now(), SWEEP_ROWS).await {
+                if let Err(error) = sweep_answers(&service.store).await {
                     tracing::warn!(%error, "expired idempotency records could not be deleted");
                 }
             }
         }
     }
+}
+
+/// Others have their turn between two steps, since the right to write goes round.
+async fn sweep_answers(store: &Store) -> Result<(), StoreError> {
+    while !store.sweep_answers(clock::now(), SWEEP_ROWS).await?.is_done {}
+    Ok(())
 }
 
 /// Makes a platform key that may do everything.

@@ -5,7 +5,6 @@ pub mod api_key_scope;
 pub mod api_key_secret;
 pub mod catalogue_revision;
 pub mod change_log;
-pub mod idempotency;
 pub mod limit_key;
 pub mod limit_key_use;
 pub mod org;

@@ -8,6 +8,7 @@ mod m0004_removed_endpoints;
 mod m0005_changes;
 mod m0006_idempotency;
 mod m0007_usage;
+mod m0008_answers;
 mod stamp;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -17,7 +18,7 @@ use sea_orm_migration::prelude::*;
 pub const APPLICATION_ID: u32 = 0x506c_696d;
 
 /// The version of the schema that this build reads and writes: the number of its steps.
-pub const SCHEMA_VERSION: u32 = 7;
+pub const SCHEMA_VERSION: u32 = 8;
 
 /// The steps, in order.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_changes::Step),
             Box::new(m0006_idempotency::Step),
             Box::new(m0007_usage::Step),
+            Box::new(m0008_answers::Step),
         ]
     }
 }

@@ -2,7 +2,7 @@
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use serde::Serialize;
 use serde_json::json;
@@ -60,14 +60,21 @@ pub(super) fn json_response(status: StatusCode, body: Vec<u8>) -> HttpResponse {
     response
 }
 
-fn etag_of(revision: u64) -> String {
-    format!("\"{revision}\"")
+/// Adds headers by their names and values.
+pub(super) fn add_headers<N, V>(response: &mut HttpResponse, headers: impl IntoIterator<Item = (N, V)>)
+where
+    HeaderName: TryFrom<N>,
+    HeaderValue: TryFrom<V>,
+{
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
 }
 
-fn tag(response: &mut HttpResponse, etag: &str) {
-    if let Ok(value) = HeaderValue::from_str(etag) {
-        response.headers_mut().insert(ETAG, value);
-    }
+fn etag_of(revision: u64) -> String {
+    format!("\"{revision}\"")
 }
 
 /// 200 with data and no meta.
@@ -101,7 +108,7 @@ impl<T: Serialize> Responder for Resource<T> {
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
         let mut response = json_response(StatusCode::OK, success_body(&self.data, ()));
-        tag(&mut response, &etag_of(self.revision));
+        add_headers(&mut response, [(ETAG, etag_of(self.revision))]);
         response
     }
 }
@@ -190,19 +197,17 @@ impl<T, F> Change<T, F> {
 
 /// Writes the answer to an admin write.
 pub(super) fn change_answer<T: Serialize>(status: u16, data: &T, revision: u64, etag: Option<u64>) -> Recorded {
-    Recorded { status, body: success_body(data, RevisionMeta { revision }), etag: etag.map(etag_of) }
+    let headers = etag.map(|revision| (ETAG.as_str().to_owned(), etag_of(revision)));
+    Recorded { status, body: success_body(data, RevisionMeta { revision }), headers: headers.into_iter().collect() }
 }
 
 /// The response that an answer was recorded from.
 pub(super) fn recorded_response(answer: Recorded, is_replay: bool) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json_response(status, answer.body);
-    if let Some(etag) = &answer.etag {
-        tag(&mut response, etag);
-    }
+    add_headers(&mut response, answer.headers);
     if is_replay {
-        let name = actix_web::http::header::HeaderName::from_static("idempotent-replayed");
-        response.headers_mut().insert(name, HeaderValue::from_static("true"));
+        add_headers(&mut response, [("idempotent-replayed", "true")]);
     }
     response
 }

@@ -3,17 +3,19 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value as Json, json};
 
-use super::envelope::json_response;
+use super::envelope::{add_headers, json_response};
 use crate::domain::issue::Issue;
 use crate::domain::refusal::{Refusal, Removed};
 use crate::store::{Object, Recorded, StoreError};
 
 /// Seconds after which a caller may try again when storage cannot be reached.
 const RETRY_SECONDS: u64 = 1;
+/// What a 429 names when a caller has as many kept answers as it may have.
+const IDEMPOTENCY_BUCKET: &str = "idempotency";
 
 /// Why a request has no answer.
 #[derive(Clone, Debug)]
@@ -109,10 +111,34 @@ impl ApiError {
         json!({"data": null, "error": self.sentence(), "meta": meta})
     }
 
+    /// What the response says in headers.
+    fn headers(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Refused(refusal) => {
+                refusal.denial().headers.0.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+            }
+            Self::MethodNotAllowed(allowed) => vec![(ALLOW.as_str().to_owned(), allowed.clone())],
+            Self::Unavailable => vec![(RETRY_AFTER.as_str().to_owned(), RETRY_SECONDS.to_string())],
+            Self::InvalidBody(_)
+            | Self::InvalidQuery(_)
+            | Self::InvalidParams(_)
+            | Self::NotFound(_)
+            | Self::RequestTimeout
+            | Self::Duplicate(_)
+            | Self::StateConflict(_)
+            | Self::IdempotencyKeyReused
+            | Self::IdempotencyInProgress
+            | Self::PreconditionFailed
+            | Self::PayloadTooLarge(_)
+            | Self::UnsupportedMediaType
+            | Self::Internal => Vec::new(),
+        }
+    }
+
     /// The answer to record under an idempotency key; nothing for what another try may well answer otherwise.
     pub fn to_recorded(&self) -> Option<Recorded> {
         let (status, _) = self.kind();
-        (status < 500).then(|| Recorded { status, body: self.body().to_string().into_bytes(), etag: None })
+        (status < 500).then(|| Recorded { status, body: self.body().to_string().into_bytes(), headers: self.headers() })
     }
 }
 
@@ -138,35 +164,7 @@ impl ResponseError for ApiError {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = json_response(self.status_code(), self.body().to_string().into_bytes());
-        let headers = response.headers_mut();
-        match self {
-            Self::Refused(refusal) => {
-                for (name, value) in refusal.denial().headers.0 {
-                    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                        headers.insert(name, value);
-                    }
-                }
-            }
-            Self::MethodNotAllowed(allowed) => {
-                if let Ok(value) = HeaderValue::try_from(allowed.as_str()) {
-                    headers.insert(ALLOW, value);
-                }
-            }
-            Self::Unavailable => drop(headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS))),
-            Self::InvalidBody(_)
-            | Self::InvalidQuery(_)
-            | Self::InvalidParams(_)
-            | Self::NotFound(_)
-            | Self::RequestTimeout
-            | Self::Duplicate(_)
-            | Self::StateConflict(_)
-            | Self::IdempotencyKeyReused
-            | Self::IdempotencyInProgress
-            | Self::PreconditionFailed
-            | Self::PayloadTooLarge(_)
-            | Self::UnsupportedMediaType
-            | Self::Internal => {}
-        }
+        add_headers(&mut response, self.headers());
         response
     }
 }
@@ -206,6 +204,9 @@ impl From<&StoreError> for ApiError {
             }
             StoreError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
             StoreError::IdempotencyInProgress => Self::IdempotencyInProgress,
+            StoreError::TooManyAnswers { retry_after } => {
+                Self::Refused(Refusal::RateExceeded { bucket: IDEMPOTENCY_BUCKET.to_owned(), retry_after: *retry_after })
+            }
             StoreError::Unavailable(detail) => {
                 tracing::warn!(%detail, "storage is unavailable");
                 Self::Unavailable

@@ -156,7 +156,7 @@ impl<Form> Writer<Form> {
             caller: permit.caller.idempotency_scope(),
             key_hash: Sha256::digest(key.as_bytes()).into(),
             fingerprint: fingerprint.finalize().into(),
-            seal: Caller::seal(self.request.headers(), key),
+            seal: Some(Caller::seal(self.request.headers(), key)),
         }
     }
 }

@@ -36,6 +36,12 @@ pub enum StoreError {
     /// The first request with this idempotency key is still running.
     #[error("The first request with this idempotency key is still running")]
     IdempotencyInProgress,
+    /// The caller has as many kept answers as it may have.
+    #[error("The caller has too many idempotency keys")]
+    TooManyAnswers {
+        /// Seconds until the oldest of them may be kept no longer, at least one.
+        retry_after: u64,
+    },
     /// The storage is busy, full, read-only or failing.
     #[error("{0}")]
     Unavailable(String),
@@ -64,7 +70,11 @@ impl StoreError {
             | Self::PreconditionFailed
             | Self::Invalid(_)
             | Self::Gone { .. } => true,
-            Self::IdempotencyKeyReused | Self::IdempotencyInProgress | Self::Unavailable(_) | Self::Internal(_) => false,
+            Self::IdempotencyKeyReused
+            | Self::IdempotencyInProgress
+            | Self::TooManyAnswers { .. }
+            | Self::Unavailable(_)
+            | Self::Internal(_) => false,
         }
     }
 }

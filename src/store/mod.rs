@@ -3,11 +3,13 @@
 //! Reads are methods of [`Store`]. Changes are [`Command`]s that [`Store::run`] and [`Store::run_once`] do: each in one
 //! transaction, in a task of its own, with one revision and one line of the log for each object that it changes.
 
+mod answers;
 mod change;
 pub mod commands;
 mod error;
 mod expected;
 mod file;
+mod lane;
 mod location;
 mod once;
 mod open;
@@ -28,11 +30,13 @@ use std::future::Future;
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
+pub use answers::{Recall, Swept};
 pub use error::StoreError;
 pub use expected::{Expected, IfMatch};
-pub use once::{Executed, IdempotentCall, Recorded};
+pub use lane::Lane;
+pub use once::{Executed, IdempotentCall, Recorded, RunningCall};
 pub use open::{Access, OpenError};
 pub use records::{
     Actor, ApiKeyFilter, ApiKeyInfo, AuditEntry, AuditFilter, Ban, ChangeRef, Listing, Object, Org, OrgFacts, OrgFilter,
@@ -50,6 +54,7 @@ struct Inner {
     writer: Option<DatabaseConnection>,
     committed: watch::Sender<u64>,
     running: once::Running,
+    lane: Arc<Mutex<lane::LaneState>>,
     /// Keeps other processes from serving the same file.
     lock: Option<File>,
 }

@@ -15,7 +15,10 @@ use sea_orm::{
 };
 use tokio::sync::watch;
 
+use super::answers::Answers;
+use super::error::StoreError;
 use super::file::{self, Content};
+use super::lane::LaneState;
 use super::location::{Location, Mode};
 use super::once::Running;
 use super::{Inner, Store};
@@ -115,6 +118,12 @@ enum Trouble {
 impl From<DbErr> for Trouble {
     fn from(cause: DbErr) -> Self {
         Self::Database(cause)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Problem(format!("cannot be read: {error}"))
     }
 }
 
@@ -247,9 +256,14 @@ async fn connect(path: &Path, access: Access, lock: Option<File>) -> Result<Stor
     };
     let reader = pool(options(path).read_only(true), READERS).await?;
     check_applied(&reader).await?;
-    let inner = Inner { reader, writer, committed: watch::Sender::new(0), running: Running::default(), lock };
+    let answers = match &writer {
+        Some(writer) => Answers::load(writer).await?,
+        None => Answers::none(),
+    };
+    let lane = LaneState::new(answers);
+    let inner = Inner { reader, writer, committed: watch::Sender::new(0), running: Running::default(), lane, lock };
     let store = Store(Arc::new(inner));
-    let revision = store.revision().await.map_err(|error| Trouble::Problem(format!("cannot be read: {error}")))?;
+    let revision = store.revision().await?;
     store.announce(revision);
     Ok(store)
 }

@@ -6,16 +6,18 @@ use entity::{catalogue_revision, change_log};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    TransactionTrait,
 };
 
 use super::change::Change;
 use super::error::StoreError;
 use super::expected::Expected;
+use super::lane::Lane;
 use super::queries;
 use super::records::{Actor, Stored};
 use super::rows::{Key, Record, Stamps, signed, stamped, unsigned};
 use super::{Store, detached};
+use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
 
 /// Lines of the log in one statement: eleven parameters each stay far below what a database takes.
@@ -59,6 +61,8 @@ pub struct WriteTx {
     /// The revision before the first change.
     base: u64,
     log: Vec<change_log::ActiveModel>,
+    /// Orgs whose usage is deleted.
+    forgotten: Vec<OrgId>,
 }
 
 impl Store {
@@ -69,34 +73,32 @@ impl Store {
     pub async fn run<C: Command>(&self, context: WriteContext, command: C) -> Result<Written<C::Output>, StoreError> {
         let store = self.clone();
         detached(async move {
-            let outer = store.begin_write().await?;
-            let written = apply(&outer, context, command).await?;
-            outer.commit().await?;
+            let mut lane = store.lane().await?;
+            let written = apply(&mut lane, context, command).await?;
+            lane.commit().await?;
             store.announce(written.revision);
             Ok(written)
         })
         .await
     }
-
-    /// Opens the transaction of a change. It holds the right to write from its start.
-    pub(super) async fn begin_write(&self) -> Result<DatabaseTransaction, StoreError> {
-        let mode = Some(SqliteTransactionMode::Immediate);
-        let options = TransactionOptions { sqlite_transaction_mode: mode, ..TransactionOptions::default() };
-        Ok(self.writer()?.begin_with_options(options).await?)
-    }
 }
 
 /// Does a command inside a transaction; what a refused one did is undone, and the transaction stays usable.
 pub(super) async fn apply<C: Command>(
-    outer: &DatabaseTransaction,
+    lane: &mut Lane,
     context: WriteContext,
     command: C,
 ) -> Result<Written<C::Output>, StoreError> {
-    let db = outer.begin().await?;
+    let db = lane.db().begin().await?;
     let base = latest_revision(&db).await?;
-    let mut tx = WriteTx { db, context, base, log: Vec::new() };
+    let mut tx = WriteTx { db, context, base, log: Vec::new(), forgotten: Vec::new() };
     match command.apply(&mut tx).await {
-        Ok(output) => Ok(Written { output, revision: tx.finish().await? }),
+        Ok(output) => {
+            let forgotten = std::mem::take(&mut tx.forgotten);
+            let revision = tx.finish().await?;
+            forgotten.iter().for_each(|org| lane.forget(org));
+            Ok(Written { output, revision })
+        }
         Err(error) => {
             tx.db.rollback().await?;
             Err(error)
@@ -208,6 +210,11 @@ impl WriteTx {
         self.note_deletion(value);
         R::Entity::delete_by_id(value.key()).exec(&self.db).await?;
         Ok(())
+    }
+
+    /// The usage of this org is deleted: the ledger must not remember it.
+    pub(super) fn forget(&mut self, org: &OrgId) {
+        self.forgotten.push(org.clone());
     }
 
     /// Logs the deletion of a record that goes with another.

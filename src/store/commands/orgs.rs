@@ -58,6 +58,7 @@ impl Command for DeleteOrg {
             }
         }
         tx.delete(&before.value).await?;
+        tx.forget(&self.id);
         Ok(before)
     }
 }

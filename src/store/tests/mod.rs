@@ -12,6 +12,8 @@ mod revisions;
 
 use std::str::FromStr;
 
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{Database, DatabaseConnection};
 use serde_json::Map;
 use tempfile::TempDir;
 
@@ -81,6 +83,13 @@ impl Db {
 
 fn url(dir: &TempDir) -> String {
     format!("sqlite://{}?mode=rwc", dir.path().join("p.db").display())
+}
+
+/// The database as an earlier version left it: after so many steps.
+async fn at_step(dir: &TempDir, steps: u32) -> DatabaseConnection {
+    let older = Database::connect(url(dir)).await.expect("a database");
+    Migrator::up(&older, Some(steps)).await.expect("built");
+    older
 }
 
 fn p<T: FromStr<Err = Invalid>>(text: &str) -> T {

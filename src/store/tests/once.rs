@@ -3,12 +3,11 @@
 use tokio::sync::oneshot;
 
 use super::super::commands::PutTier;
-use super::super::once::max_per_caller;
-use super::super::{Executed, IdempotentCall, Object, Recorded, WriteTx};
+use super::super::{Executed, IdempotentCall, Object, Recorded, Swept, WriteTx};
 use super::*;
 
 fn call(key: u8) -> IdempotentCall {
-    IdempotentCall { caller: "key_1".to_owned(), key_hash: [key; 32], fingerprint: [1; 32], seal: [7; 32] }
+    IdempotentCall { caller: "key_1".to_owned(), key_hash: [key; 32], fingerprint: [1; 32], seal: Some([7; 32]) }
 }
 
 fn later(hours: u64) -> WriteContext {
@@ -16,7 +15,7 @@ fn later(hours: u64) -> WriteContext {
 }
 
 fn recorded(body: &str) -> Recorded {
-    Recorded { status: 201, body: body.as_bytes().to_vec(), etag: Some("\"1\"".to_owned()) }
+    Recorded { status: 201, body: body.as_bytes().to_vec(), headers: vec![("ETag".to_owned(), "\"1\"".to_owned())] }
 }
 
 /// Makes a tier and answers its revision.
@@ -60,7 +59,7 @@ async fn another_request_with_the_same_key_is_refused() {
     assert_eq!(make(&db, context(), call(1), "a").await, fresh(1));
     let other_body = IdempotentCall { fingerprint: [2; 32], ..call(1) };
     assert_eq!(make(&db, context(), other_body, "b").await, Err(StoreError::IdempotencyKeyReused));
-    let other_secret = IdempotentCall { seal: [8; 32], ..call(1) };
+    let other_secret = IdempotentCall { seal: Some([8; 32]), ..call(1) };
     assert_eq!(make(&db, context(), other_secret, "b").await, Err(StoreError::IdempotencyKeyReused));
     assert_eq!(db.store.revision().await, Ok(1));
 }
@@ -144,23 +143,8 @@ async fn old_answers_are_swept_in_bounded_steps() {
         assert!(make(&db, context(), call(key), "a").await.is_ok());
     }
     assert!(make(&db, later(12), call(5), "a").await.is_ok());
-    let sweep = async |max_rows| db.store.sweep_idempotency(later(24).now, max_rows).await;
-    assert_eq!((sweep(3).await, sweep(3).await, sweep(3).await), (Ok(3), Ok(2), Ok(0)));
+    let sweep = async |max_rows| db.store.sweep_answers(later(24).now, max_rows).await;
+    let swept = |deleted, is_done| Ok(Swept { deleted, is_done });
+    assert_eq!((sweep(3).await, sweep(3).await, sweep(3).await), (swept(3, false), swept(2, true), swept(0, true)));
     assert_eq!(make(&db, later(24), call(5), "b").await, replayed(1));
-}
-
-#[tokio::test]
-async fn the_oldest_answers_to_a_caller_make_room() {
-    let db = Db::new().await;
-    assert!(make(&db, context(), call(1), "a").await.is_ok());
-    let filler = format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) INSERT INTO idempotency \
-         SELECT 'key_1', CAST(printf('%032d', i) AS BLOB), zeroblob(32), 200, x'00', NULL, {} FROM n",
-        max_per_caller() - 1,
-        later(1).now.get()
-    );
-    constraints::execute(&db, &filler).await.expect("filled");
-    assert_eq!(make(&db, later(2), call(1), "a").await, replayed(1));
-    assert!(make(&db, later(2), call(2), "a").await.is_ok());
-    assert_eq!(make(&db, later(2), call(1), "b").await, fresh(2), "the oldest made room");
 }

@@ -28,7 +28,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer(
         "store",
         &["domain"],
-        &["aws_lc_rs", "entity", "metrics", "migration", "sea_orm", "serde", "serde_json", "thiserror", "tokio", "uuid"],
+        &["aws_lc_rs", "entity", "foldhash", "metrics", "migration", "sea_orm", "serde", "serde_json", "thiserror", "tokio", "uuid"],
     ),
     layer("snapshot", &["domain", "store"], &["arc_swap", "foldhash", "quick_cache", "tokio", "tracing"]),
     layer(
