@@ -23,6 +23,7 @@ use crate::http::service::{App as Kept, BootstrapKey, Service};
 use crate::http::{edge, openapi, routes};
 use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
+use crate::ledger::Ledger;
 use crate::snapshot::{CacheSizes, Directory, Known};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
 use crate::store::{Access, Store, StoreError};
@@ -87,9 +88,11 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     {
         tracing::warn!(%tier, "PLIMSOLL_DEFAULT_TIER names a tier that does not exist: orgs that were never registered are unknown");
     }
+    let ledger = Ledger::start(store.clone(), settings.cache_counters, Arc::new(clock::now));
     let table = Arc::new(routes::table());
     let service = Kept::keep(Service {
         store,
+        ledger,
         directory,
         verifier,
         default_tier: settings.default_tier.clone(),
@@ -141,6 +144,7 @@ impl Running {
         handle.stop(true).await;
         let ended = server.await.map_err(|error| format!("The server ended badly: {error}"))?;
         ended.map_err(|error| format!("The server ended badly: {error}"))?;
+        service.ledger.close().await;
         service.store.close().await.map_err(|error| format!("The database could not be closed: {error}"))?;
         tracing::info!("stopped");
         Ok(())

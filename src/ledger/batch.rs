@@ -17,7 +17,7 @@ use crate::domain::issue::Issue;
 use crate::domain::names::{LimitKeyName, OrgId};
 use crate::domain::reservation::{Reservation, ReservationId, SettleRefusal, Settlement, Status};
 use crate::domain::time::UtcMillis;
-use crate::store::{Object, StoreError};
+use crate::store::StoreError;
 
 /// The running values of one transaction.
 pub(super) struct Batch {
@@ -260,7 +260,7 @@ impl Batch {
         how: impl FnOnce(&Reservation, UtcMillis) -> Result<Option<Settlement>, SettleRefusal>,
     ) -> Result<Outcome, StoreError> {
         let now = self.now;
-        let held = self.reservations.get_mut(id).ok_or(StoreError::NotFound(Object::Reservation))?;
+        let held = self.reservations.get_mut(id).ok_or(StoreError::NoReservation)?;
         let settlement = how(&held.reservation, now).map_err(|refusal| settle_refused(&refusal))?;
         if let Some(settlement) = settlement {
             let place = self.places.get(&key_of(&held.reservation)).copied().ok_or_else(not_loaded)?;
@@ -299,7 +299,7 @@ impl Batch {
         let of = |change| self.reservations.values().filter(move |held| held.change == change).map(|held| &held.reservation);
         rows::write_reservations(db, of(HeldChange::Made).collect()).await?;
         rows::settle_reservations(db, of(HeldChange::Settled).collect()).await?;
-        rows::note_limit_keys(db, self.noted.difference(noted).collect()).await
+        Ok(rows::note_limit_keys(db, self.noted.difference(noted).collect()).await?)
     }
 
     /// Shows what was committed to whoever asks.

@@ -54,7 +54,7 @@ pub struct Kept {
 }
 
 /// Writes the answer that is to be kept; nothing for what is not.
-pub type Render = Box<dyn Fn(Result<&Outcome, &StoreError>) -> Option<Recorded> + Send>;
+pub type Render = Box<dyn Fn(Result<&Outcome, &StoreError>) -> Option<Recorded> + Send + Sync>;
 
 impl Ledger {
     /// Starts the writer. At most `counters` counters are kept in memory.
@@ -150,5 +150,7 @@ impl Ledger {
 }
 
 async fn answered<T>(answer: oneshot::Receiver<T>) -> Result<T, StoreError> {
-    answer.await.map_err(|_| StoreError::Internal("The writer of the ledger gave no answer: the outcome is not known".to_owned()))
+    answer
+        .await
+        .map_err(|_| StoreError::Internal("The writer of the ledger gave no answer: the outcome is not known".to_owned()))
 }

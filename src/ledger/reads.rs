@@ -2,9 +2,9 @@
 
 use sea_orm::{ConnectionTrait, Statement, Value};
 
+use super::Ledger;
 use super::counters::CounterKey;
 use super::rows::{self, resource_of};
-use super::Ledger;
 use crate::domain::counter::Counter;
 use crate::domain::names::{LimitKeyName, OrgId, ResourceId};
 use crate::domain::reservation::{Reservation, ReservationId};
@@ -54,9 +54,8 @@ impl Ledger {
         limit: u64,
         now: UtcMillis,
     ) -> Result<Vec<CounterUsage>, StoreError> {
-        let (after_key, after_resource) = after.map_or(("", ""), |place| {
-            (place.limit_key.as_str(), place.resource.as_ref().map_or("", ResourceId::as_str))
-        });
+        let (after_key, after_resource) =
+            after.map_or(("", ""), |place| (place.limit_key.as_str(), place.resource.as_ref().map_or("", ResourceId::as_str)));
         let (first, last) = only.map_or(("", LAST), |name| (name.as_str(), name.as_str()));
         let values: [Value; 7] = [
             org.as_str().into(),

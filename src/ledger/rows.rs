@@ -223,13 +223,7 @@ fn settlement_values(reservation: &Reservation) -> [Value; 3] {
 pub(super) async fn settle_reservations(db: &impl ConnectionTrait, settled: Vec<&Reservation>) -> Result<(), DbErr> {
     let row = |reservation: &Reservation| {
         let [status, confirmed, settled_at] = settlement_values(reservation);
-        vec![
-            reservation.id.org.as_str().into(),
-            number_text(reservation.id.number).into(),
-            status,
-            confirmed,
-            settled_at,
-        ]
+        vec![reservation.id.org.as_str().into(), number_text(reservation.id.number).into(), status, confirmed, settled_at]
     };
     SETTLE_RESERVATIONS.execute(db, settled.into_iter().map(row).collect()).await
 }

@@ -82,7 +82,8 @@ mod tests {
         for count in [0_i64, 1, 3, 5, 255, 256, 700] {
             let rows = (0..count).map(|number| vec![Value::from(number), Value::from(number)]).collect();
             let statements = PAIRS.statements(&db, rows);
-            let values: Vec<Value> = statements.iter().flat_map(|statement| statement.values.clone().expect("values").0).collect();
+            let values: Vec<Value> =
+                statements.iter().flat_map(|statement| statement.values.clone().expect("values").0).collect();
             let expected: Vec<Value> = (0..count).flat_map(|number| [Value::from(number), Value::from(number)]).collect();
             assert_eq!(values, expected);
         }

@@ -199,8 +199,7 @@ impl Writer {
     async fn fill(&self, lane: &mut Lane, batch: &mut Batch, jobs: &[TakeJob]) -> Result<Answers, StoreError> {
         let calls: Vec<&IdempotentCall> = jobs.iter().filter_map(|job| job.once.as_ref()).map(|once| &once.call).collect();
         let mut recalls = if calls.is_empty() { Vec::new() } else { lane.recall(&calls, batch.now).await? }.into_iter();
-        let recalls: Vec<Option<Recall>> =
-            jobs.iter().map(|job| job.once.as_ref().and_then(|_| recalls.next())).collect();
+        let recalls: Vec<Option<Recall>> = jobs.iter().map(|job| job.once.as_ref().and_then(|_| recalls.next())).collect();
         let is_due = |recall: &Option<Recall>| matches!(recall, None | Some(Recall::New));
         let due = jobs.iter().zip(&recalls).filter(|(_, recall)| is_due(recall)).map(|(job, _)| &job.operation);
         batch.load(lane.db(), &self.counters, due).await?;

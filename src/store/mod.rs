@@ -86,7 +86,8 @@ impl Store {
         Ok(())
     }
 
-    fn reader(&self) -> &DatabaseConnection {
+    /// The connections that questions are answered by: what they read was committed.
+    pub fn reader(&self) -> &DatabaseConnection {
         &self.0.reader
     }
 
