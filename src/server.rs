@@ -39,10 +39,11 @@ const STOP_SECONDS: u64 = 30;
 const BACKLOG: u32 = 4_096;
 /// How often recorded durations are folded into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// How often expired idempotency records are looked for.
+/// How often what is no longer needed is looked for.
 const SWEEP: Duration = Duration::from_secs(60);
 /// How many are looked at in one step: some milliseconds of the right to write.
 const SWEEP_ROWS: u32 = 1_000;
+const DAY_MILLIS: i64 = 86_400_000;
 
 /// A service that listens.
 pub struct Running {
@@ -101,7 +102,8 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         openapi_file: OpenapiFile::new(openapi::text(&table)),
         draining: AtomicBool::new(false),
     });
-    tokio::spawn(keep_house(service));
+    let keeping = Keeping { windows: settings.keep_windows_days, audit: settings.keep_audit_days };
+    tokio::spawn(keep_house(service, keeping));
     let running = listen(settings, table, service)?;
     tracing::info!("listening on http://{}", running.address);
     Ok(Started { running, new_admin_key })
@@ -163,24 +165,38 @@ async fn told_to_stop() -> Result<(), String> {
 }
 
 /// Housekeeping: it decides nothing, and every step is small.
-async fn keep_house(service: Kept) {
+async fn keep_house(service: Kept, keeping: Keeping) {
     let mut upkeep = tokio::time::interval(UPKEEP);
     let mut sweep = tokio::time::interval(SWEEP);
+    // Not at once: a machine whose clock is wrong at its start has time to set it right.
+    sweep.reset();
     loop {
         tokio::select! {
             _ = upkeep.tick() => service.metrics.upkeep(),
             _ = sweep.tick() => {
-                if let Err(error) = sweep_answers(&service.store).await {
-                    tracing::warn!(%error, "expired idempotency records could not be deleted");
+                if let Err(error) = clean(&service, keeping).await {
+                    tracing::warn!(%error, "what is no longer needed could not be deleted");
                 }
             }
         }
     }
 }
 
-/// Others have their turn between two steps, since the right to write goes round.
-async fn sweep_answers(store: &Store) -> Result<(), StoreError> {
-    while !store.sweep_answers(clock::now(), SWEEP_ROWS).await?.is_done {}
+/// How many days what is kept.
+#[derive(Clone, Copy)]
+struct Keeping {
+    windows: u32,
+    audit: Option<u32>,
+}
+
+/// Deletes what is no longer needed, step by step. Others have their turn between two steps, since the right to write goes round.
+async fn clean(service: &Service, keeping: Keeping) -> Result<(), StoreError> {
+    while !service.store.sweep_answers(clock::now(), SWEEP_ROWS).await?.is_done {}
+    while service.ledger.sweep(clock::now(), keeping.windows).await?.is_full() {}
+    if let Some(days) = keeping.audit {
+        let before = clock::now().plus_millis(i64::from(days).saturating_mul(DAY_MILLIS).saturating_neg());
+        while service.store.sweep_audit(before, SWEEP_ROWS).await? >= u64::from(SWEEP_ROWS) {}
+    }
     Ok(())
 }
 

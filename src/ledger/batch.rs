@@ -38,6 +38,13 @@ pub(super) struct Slot {
     is_changed: bool,
 }
 
+/// What one operation asks of one counter.
+struct Sum<'a> {
+    place: usize,
+    taking: &'a Taking,
+    amount: Quantity,
+}
+
 /// A reservation as it runs.
 pub(super) struct Held {
     pub(super) reservation: Reservation,
@@ -164,40 +171,40 @@ impl Batch {
     fn consume(&mut self, org: &OrgId, takings: &[Taking]) -> Result<Outcome, StoreError> {
         let sums = self.sums(org, takings)?;
         let mut decisions = HashMap::with_capacity(sums.len());
-        for (place, (taking, amount)) in &sums {
+        for Sum { place, taking, amount } in &sums {
             decisions.insert(*place, self.judge(*place, taking, *amount)?);
         }
         if decisions.values().all(|decision| decision.refusal.is_none()) {
-            let amounts: Vec<(usize, Quantity)> = sums.iter().map(|(place, (_, amount))| (*place, *amount)).collect();
-            self.take_all(&amounts)?;
+            self.take_all(&sums)?;
             takings.iter().for_each(|taking| self.note(&taking.limit_key.name));
             decisions = decisions.into_iter().map(|(place, decision)| (place, decision.taken())).collect();
         }
-        let of = |taking| Ok(decisions.get(&self.place(org, taking)?).cloned().ok_or_else(not_loaded)?);
+        let of = |taking| decisions.get(&self.place(org, taking)?).cloned().ok_or_else(not_loaded);
         takings.iter().map(of).collect::<Result<_, StoreError>>().map(Outcome::Consumed)
     }
 
     /// What is asked of each counter: takings of the same one add up.
-    fn sums<'a>(&self, org: &OrgId, takings: &'a [Taking]) -> Result<Vec<(usize, (&'a Taking, Quantity))>, StoreError> {
-        let mut sums: Vec<(usize, (&Taking, Quantity))> = Vec::with_capacity(takings.len());
+    fn sums<'a>(&self, org: &OrgId, takings: &'a [Taking]) -> Result<Vec<Sum<'a>>, StoreError> {
+        let mut sums: Vec<Sum<'_>> = Vec::with_capacity(takings.len());
         for taking in takings {
             let place = self.place(org, taking)?;
-            match sums.iter_mut().find(|(other, _)| *other == place) {
-                None => sums.push((place, (taking, taking.amount))),
-                Some((_, (_, sum))) => {
-                    let total = Quantity::new(sum.get().saturating_add(taking.amount.get()));
-                    *sum = total.map_err(|_| conflict(CounterRefusal::TooMuch))?;
+            match sums.iter_mut().find(|sum| sum.place == place) {
+                None => sums.push(Sum { place, taking, amount: taking.amount }),
+                Some(sum) => {
+                    let total = Quantity::new(sum.amount.get().saturating_add(taking.amount.get()));
+                    sum.amount = total.map_err(|_| conflict(CounterRefusal::TooMuch))?;
                 }
             }
         }
         Ok(sums)
     }
 
-    fn take_all(&mut self, amounts: &[(usize, Quantity)]) -> Result<(), StoreError> {
-        for (done, (place, amount)) in amounts.iter().enumerate() {
+    /// Takes all of them. If one counter cannot take it, those before it give it back.
+    fn take_all(&mut self, sums: &[Sum<'_>]) -> Result<(), StoreError> {
+        for (done, Sum { place, amount, .. }) in sums.iter().enumerate() {
             let slot = self.slot(*place)?;
             if let Err(refusal) = slot.counter.take(*amount) {
-                for (place, amount) in amounts.iter().take(done) {
+                for Sum { place, amount, .. } in sums.iter().take(done) {
                     self.slot(*place)?.counter.release(*amount).map_err(conflict)?;
                 }
                 return Err(conflict(refusal));

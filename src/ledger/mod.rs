@@ -29,7 +29,7 @@ pub use operation::{Operation, Outcome, Taking};
 pub use reads::{CounterUsage, UsagePlace};
 
 use counters::Counters;
-use writer::{Job, Once, TakeJob, Writer};
+use writer::{Job, LoadJob, Once, TakeJob, Writer};
 
 /// Callers that may wait at a time: some ten full batches. Whoever finds the queue full is told at once.
 const QUEUE: usize = 8_192;
@@ -119,7 +119,7 @@ impl Ledger {
 
     async fn load(&self, keys: Vec<CounterKey>) -> Result<Vec<Counter>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Job::Load { keys, reply })?;
+        self.enqueue(Job::Load(LoadJob { keys, reply }))?;
         answered(answer).await?
     }
 

@@ -23,7 +23,7 @@ pub(super) enum Job {
     /// An operation.
     Take(Box<TakeJob>),
     /// Counters that a question needs and that are not in memory.
-    Load { keys: Vec<CounterKey>, reply: oneshot::Sender<Result<Vec<Counter>, StoreError>> },
+    Load(LoadJob),
     /// To know that everything before it is done.
     Settle { reply: oneshot::Sender<Result<(), StoreError>> },
     /// No more operations.
@@ -37,6 +37,12 @@ pub(super) struct TakeJob {
     pub(super) reply: oneshot::Sender<Result<Answer, StoreError>>,
 }
 
+/// A question that waits for counters.
+pub(super) struct LoadJob {
+    pub(super) keys: Vec<CounterKey>,
+    pub(super) reply: oneshot::Sender<Result<Vec<Counter>, StoreError>>,
+}
+
 /// That an operation is to be done once.
 pub(super) struct Once {
     pub(super) call: IdempotentCall,
@@ -47,6 +53,7 @@ pub(super) struct Once {
 }
 
 /// How an operation is answered.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are of the large one")]
 pub(super) enum Answer {
     Outcome(Outcome),
     Kept(Kept),
@@ -67,7 +74,7 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct Queued {
     takes: Vec<TakeJob>,
-    loads: Vec<(Vec<CounterKey>, oneshot::Sender<Result<Vec<Counter>, StoreError>>)>,
+    loads: Vec<LoadJob>,
     settles: Vec<oneshot::Sender<Result<(), StoreError>>>,
     closes: Vec<oneshot::Sender<()>>,
 }
@@ -78,7 +85,7 @@ impl Queued {
         for job in jobs {
             match job {
                 Job::Take(take) => queued.takes.push(*take),
-                Job::Load { keys, reply } => queued.loads.push((keys, reply)),
+                Job::Load(load) => queued.loads.push(load),
                 Job::Settle { reply } => queued.settles.push(reply),
                 Job::Close { reply } => queued.closes.push(reply),
             }
@@ -125,11 +132,11 @@ impl Writer {
     }
 
     /// Reads what questions need, all in one go. They need no right to write, so they go on when there is none to be had.
-    async fn load(&self, loads: Vec<(Vec<CounterKey>, oneshot::Sender<Result<Vec<Counter>, StoreError>>)>) {
-        let missing = loads.iter().flat_map(|(keys, _)| keys).filter(|key| self.counters.get(&key.as_ref()).is_none());
+    async fn load(&self, loads: Vec<LoadJob>) {
+        let missing = loads.iter().flat_map(|load| &load.keys).filter(|key| self.counters.get(&key.as_ref()).is_none());
         let missing: Vec<&CounterKey> = missing.collect();
         let found = rows::counters(self.store.reader(), &missing).await;
-        for (keys, reply) in loads {
+        for LoadJob { keys, reply } in loads {
             let answer = found.as_ref().map_err(Clone::clone).map(|found| {
                 let known = |key: &CounterKey| self.counters.get(&key.as_ref()).or_else(|| found.get(key).cloned());
                 keys.iter().map(|key| known(key).unwrap_or_default()).collect()

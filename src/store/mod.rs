@@ -21,6 +21,7 @@ mod rows_catalogue;
 mod rows_keys;
 mod rows_orgs;
 mod seal;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod write;
