@@ -25,7 +25,7 @@ use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
 use crate::snapshot::{CacheSizes, Directory, Known};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
-use crate::store::{Access, Store, StoreError};
+use crate::store::{Access, AnswerSizes, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// The longest that a request's head may take to arrive.
@@ -70,7 +70,8 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         Some(jwt) => Some(JwtVerifier::start(jwt, clock::now()).await?),
         None => None,
     };
-    let store = Store::open(database_url, Access::ReadWrite).await.map_err(|error| error.to_string())?;
+    let sizes = AnswerSizes { per_caller: settings.idempotency_records, ..AnswerSizes::default() };
+    let store = Store::open_sized(database_url, Access::ReadWrite, sizes).await.map_err(|error| error.to_string())?;
     let failed = |error: StoreError| format!("The database cannot be read: {error}");
     if let Some(file) = &settings.catalog {
         by_hand::apply(&store, file, false).await?;
@@ -99,6 +100,8 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         draining: AtomicBool::new(false),
     });
     tokio::spawn(keep_house(service));
+    tokio::spawn(sweep_answers(service.store.clone()));
+    tokio::spawn(settle_answers(service.store.clone()));
     let running = listen(settings, table, service)?;
     tracing::info!("listening on http://{}", running.address);
     Ok(Started { running, new_admin_key })
@@ -161,22 +164,41 @@ async fn told_to_stop() -> Result<(), String> {
 /// Housekeeping: it decides nothing, and every step is small.
 async fn keep_house(service: Kept) {
     let mut upkeep = tokio::time::interval(UPKEEP);
+    loop {
+        upkeep.tick().await;
+        service.metrics.upkeep();
+    }
+}
+
+/// Deletes expired idempotency records, in small steps.
+async fn sweep_answers(store: Store) {
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
-        tokio::select! {
-            _ = upkeep.tick() => service.metrics.upkeep(),
-            _ = sweep.tick() => {
-                if let Err(error) = sweep_answers(&service.store).await {
-                    tracing::warn!(%error, "expired idempotency records could not be deleted");
-                }
-            }
+        sweep.tick().await;
+        if let Err(error) = sweep_once(&store).await {
+            tracing::warn!(%error, "expired idempotency records could not be deleted");
         }
     }
 }
 
 /// Others have their turn between two steps, since the right to write goes round.
-async fn sweep_answers(store: &Store) -> Result<(), StoreError> {
+async fn sweep_once(store: &Store) -> Result<(), StoreError> {
     while !store.sweep_answers(clock::now(), SWEEP_ROWS).await?.is_done {}
+    Ok(())
+}
+
+/// Writes down where idempotency records are, when memory has enough of them. What fails is tried again when there are more.
+async fn settle_answers(store: Store) {
+    loop {
+        store.answers_are_full().await;
+        if let Err(error) = settle_all(&store).await {
+            tracing::warn!(%error, "the places of idempotency records could not be written");
+        }
+    }
+}
+
+async fn settle_all(store: &Store) -> Result<(), StoreError> {
+    while store.settle_answers().await? {}
     Ok(())
 }
 
