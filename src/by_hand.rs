@@ -41,6 +41,7 @@ pub fn sentence(error: &StoreError) -> String {
     match error {
         StoreError::Invalid(issues) => catalogued(issues),
         StoreError::NotFound(_)
+        | StoreError::NoReservation
         | StoreError::Duplicate(_)
         | StoreError::Conflict(_)
         | StoreError::PreconditionFailed

@@ -72,6 +72,15 @@ pub struct ServeSettings {
     /// How many idempotency keys each caller may use in 24 hours; one more is a 429.
     #[arg(long, env = "PLIMSOLL_IDEMPOTENCY_RECORDS", value_name = "PLIMSOLL_IDEMPOTENCY_RECORDS", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub idempotency_records: u64,
+    /// How many counters of usage are kept in memory, at some 250 bytes each.
+    #[arg(long, env = "PLIMSOLL_CACHE_COUNTERS", value_name = "PLIMSOLL_CACHE_COUNTERS", default_value_t = 100_000)]
+    pub cache_counters: u64,
+    /// How many days after their end the calendar windows of quotas are kept. What is in the present one is never touched.
+    #[arg(long, env = "PLIMSOLL_KEEP_WINDOWS_DAYS", value_name = "PLIMSOLL_KEEP_WINDOWS_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub keep_windows_days: u32,
+    /// How many days the audit log is kept; for ever when left out.
+    #[arg(long, env = "PLIMSOLL_KEEP_AUDIT_DAYS", value_name = "PLIMSOLL_KEEP_AUDIT_DAYS", value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub keep_audit_days: Option<u32>,
     /// Threads that answer requests; one for each core when left out.
     #[arg(long, env = "PLIMSOLL_WORKERS", value_name = "PLIMSOLL_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,

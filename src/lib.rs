@@ -9,6 +9,7 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod identity;
+pub mod ledger;
 pub mod server;
 pub mod snapshot;
 pub mod store;

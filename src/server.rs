@@ -23,6 +23,7 @@ use crate::http::service::{App as Kept, BootstrapKey, Service};
 use crate::http::{edge, openapi, routes};
 use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
+use crate::ledger::Ledger;
 use crate::snapshot::{CacheSizes, Directory, Known};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
 use crate::store::{Access, AnswerSizes, Store, StoreError};
@@ -38,10 +39,11 @@ const STOP_SECONDS: u64 = 30;
 const BACKLOG: u32 = 4_096;
 /// How often recorded durations are folded into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// How often expired idempotency records are looked for.
+/// How often what is no longer needed is looked for.
 const SWEEP: Duration = Duration::from_secs(60);
 /// How many are looked at in one step: some milliseconds of the right to write.
 const SWEEP_ROWS: u32 = 1_000;
+const DAY_MILLIS: i64 = 86_400_000;
 
 /// A service that listens.
 pub struct Running {
@@ -88,9 +90,11 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     {
         tracing::warn!(%tier, "PLIMSOLL_DEFAULT_TIER names a tier that does not exist: orgs that were never registered are unknown");
     }
+    let ledger = Ledger::start(store.clone(), settings.cache_counters, Arc::new(clock::now));
     let table = Arc::new(routes::table());
     let service = Kept::keep(Service {
         store,
+        ledger,
         directory,
         verifier,
         default_tier: settings.default_tier.clone(),
@@ -99,9 +103,9 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         openapi_file: OpenapiFile::new(openapi::text(&table)),
         draining: AtomicBool::new(false),
     });
-    tokio::spawn(keep_house(service));
-    tokio::spawn(sweep_answers(service.store.clone()));
-    tokio::spawn(settle_answers(service.store.clone()));
+    let keeping = Keeping { windows: settings.keep_windows_days, audit: settings.keep_audit_days };
+    tokio::spawn(keep_house(service, keeping));
+    tokio::spawn(settle_answers(service));
     let running = listen(settings, table, service)?;
     tracing::info!("listening on http://{}", running.address);
     Ok(Started { running, new_admin_key })
@@ -144,6 +148,7 @@ impl Running {
         handle.stop(true).await;
         let ended = server.await.map_err(|error| format!("The server ended badly: {error}"))?;
         ended.map_err(|error| format!("The server ended badly: {error}"))?;
+        service.ledger.close().await;
         service.store.close().await.map_err(|error| format!("The database could not be closed: {error}"))?;
         tracing::info!("stopped");
         Ok(())
@@ -162,36 +167,46 @@ async fn told_to_stop() -> Result<(), String> {
 }
 
 /// Housekeeping: it decides nothing, and every step is small.
-async fn keep_house(service: Kept) {
+async fn keep_house(service: Kept, keeping: Keeping) {
     let mut upkeep = tokio::time::interval(UPKEEP);
-    loop {
-        upkeep.tick().await;
-        service.metrics.upkeep();
-    }
-}
-
-/// Deletes expired idempotency records, in small steps.
-async fn sweep_answers(store: Store) {
     let mut sweep = tokio::time::interval(SWEEP);
+    // Not at once: a machine whose clock is wrong at its start has time to set it right.
+    sweep.reset();
     loop {
-        sweep.tick().await;
-        if let Err(error) = sweep_once(&store).await {
-            tracing::warn!(%error, "expired idempotency records could not be deleted");
+        tokio::select! {
+            _ = upkeep.tick() => service.metrics.upkeep(),
+            _ = sweep.tick() => {
+                if let Err(error) = clean(&service, keeping).await {
+                    tracing::warn!(%error, "what is no longer needed could not be deleted");
+                }
+            }
         }
     }
 }
 
-/// Others have their turn between two steps, since the right to write goes round.
-async fn sweep_once(store: &Store) -> Result<(), StoreError> {
-    while !store.sweep_answers(clock::now(), SWEEP_ROWS).await?.is_done {}
+/// How many days what is kept.
+#[derive(Clone, Copy)]
+struct Keeping {
+    windows: u32,
+    audit: Option<u32>,
+}
+
+/// Deletes what is no longer needed, step by step. Others have their turn between two steps, since the right to write goes round.
+async fn clean(service: &Service, keeping: Keeping) -> Result<(), StoreError> {
+    while !service.store.sweep_answers(clock::now(), SWEEP_ROWS).await?.is_done {}
+    while service.ledger.sweep(clock::now(), keeping.windows).await?.is_full() {}
+    if let Some(days) = keeping.audit {
+        let before = clock::now().plus_millis(i64::from(days).saturating_mul(DAY_MILLIS).saturating_neg());
+        while service.store.sweep_audit(before, SWEEP_ROWS).await? >= u64::from(SWEEP_ROWS) {}
+    }
     Ok(())
 }
 
 /// Writes down where idempotency records are, when memory has enough of them. What fails is tried again when there are more.
-async fn settle_answers(store: Store) {
+async fn settle_answers(service: Kept) {
     loop {
-        store.answers_are_full().await;
-        if let Err(error) = settle_all(&store).await {
+        service.store.answers_are_full().await;
+        if let Err(error) = settle_all(&service.store).await {
             tracing::warn!(%error, "the places of idempotency records could not be written");
         }
     }

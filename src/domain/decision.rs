@@ -54,6 +54,36 @@ pub struct Decision {
     pub refusal: Option<Refusal>,
 }
 
+impl Decision {
+    /// What is answered once an allowed amount was taken: the figures after it. A refused one stays as it is.
+    #[must_use]
+    pub fn taken(self) -> Self {
+        self.moved(Amounts::with_taken)
+    }
+
+    /// What is answered once an allowed amount is held: the figures after it. A refused one stays as it is.
+    #[must_use]
+    pub fn held(self) -> Self {
+        self.moved(|amounts| Amounts { held: amounts.held.plus(amounts.requested), ..amounts.with_taken() })
+    }
+
+    fn moved(self, to: impl Fn(Amounts) -> Amounts) -> Self {
+        if self.refusal.is_some() {
+            return self;
+        }
+        let detail = match self.detail {
+            Detail::Count(amounts) => Detail::Count(to(amounts)),
+            Detail::Quota { amounts, window_start, resets_at } => {
+                Detail::Quota { amounts: to(amounts), window_start, resets_at }
+            }
+            other @ (Detail::Rate { .. } | Detail::Retention { .. } | Detail::Interval { .. } | Detail::Feature { .. }) => {
+                other
+            }
+        };
+        Self { detail, ..self }
+    }
+}
+
 /// The figures of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
@@ -119,6 +149,19 @@ pub struct Amounts {
     pub requested: Quantity,
     /// What is left before the question, never below zero; nothing when unlimited.
     pub remaining: Option<Quantity>,
+}
+
+impl Amounts {
+    fn with_taken(self) -> Self {
+        let current = self.current.plus(self.requested);
+        Self { current, remaining: self.max.remaining(current), ..self }
+    }
+}
+
+/// The figures of a count or a quota as they stand, without a question: what giving back is answered with.
+pub fn standing(limit_key: &LimitKey, effective: Effective, amount: Quantity, usage: Usage, now: UtcMillis) -> Decision {
+    let (detail, _) = add(limit_key, max_of(effective.value), amount, usage, now);
+    Decision { detail, refusal: None }
 }
 
 /// Judges one question. The refusal of a banned org stands above those of the limits.

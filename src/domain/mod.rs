@@ -6,6 +6,7 @@
 pub mod api_key;
 pub mod ask;
 pub mod bound;
+pub mod counter;
 pub mod decision;
 pub mod effective;
 pub mod issue;
@@ -14,6 +15,7 @@ pub mod names;
 pub mod plan;
 pub mod refusal;
 pub mod removed_endpoint;
+pub mod reservation;
 pub mod retention;
 pub mod scope;
 #[cfg(test)]

@@ -124,6 +124,19 @@ text_type!(
     RecordId, is_id, "must be 1 to 128 characters of A-Z a-z 0-9 . _ : @ -"
 );
 
+/// `res_`, 32 digits, `_` and an org's id.
+const RESERVATION_MAX: usize = 37 + ID_MAX;
+
+fn may_be_a_reservation(text: &str) -> bool {
+    text.len() <= RESERVATION_MAX
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'@' | b'-'))
+}
+
+text_type!(
+    /// What stands where the id of a reservation is expected; it may be the id of none.
+    ReservationText, may_be_a_reservation, "must be at most 165 characters of A-Z a-z 0-9 . _ : @ -"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

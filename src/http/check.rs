@@ -12,12 +12,12 @@ use utoipa::openapi::{OneOfBuilder, Ref, RefOr};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::caller::Caller;
-use super::decision_view::DecisionView;
+use super::decision_view::{DecisionView, Shown};
 use super::document::{Describe, Description, Doc, NamedSchema};
 use super::envelope::{Data, envelope, json_response, null, success_body};
 use super::error::ApiError;
 use super::extract::{Body, Demand, Flag, Fresh, HotBody, Permit, Query, Read, flag};
-use super::judge::judge;
+use super::judge::{asked, judge};
 use super::service::{App, Service};
 use crate::clock;
 use crate::domain::ask::WrittenQuestion;
@@ -79,6 +79,13 @@ pub struct Enforce {
     #[deserr(default)]
     #[param(inline)]
     enforce: Option<Flag>,
+}
+
+impl Enforce {
+    /// Whether it is set.
+    pub const fn enforce(&self) -> Option<Flag> {
+        self.enforce
+    }
 }
 
 /// The answer to one question.
@@ -155,17 +162,20 @@ pub async fn check(
     demand: Demand,
     query: Query<Enforce>,
     service: App,
-    HotBody(body): HotBody<CheckBody>,
+    body: HotBody<CheckBody>,
 ) -> Result<Answer, ApiError> {
     let fresh = demand.met(&service).await?;
-    let (org, limit_key, question) = body.into_parts();
-    let judged = judge(&service, &fresh, &permit.caller, (&org, &limit_key), question, clock::now()).await?;
+    let (org, limit_key, question) = body.value.into_parts();
+    let now = clock::now();
+    let asked = asked(&service, &fresh, &permit.caller, (&org, &limit_key), question, now).await?;
+    let decision = judge(&service, &org, &asked, now).await?;
     if flag(query.0.enforce)
-        && let Some(refusal) = &judged.decision.refusal
+        && let Some(refusal) = &decision.refusal
     {
         return Ok(Answer::Denial(Box::new(refusal.denial())));
     }
-    Ok(Answer::Decision(success_body(&DecisionView::of(&judged, &org, fresh.revision), ())))
+    let shown = Shown::asked(&org, &asked, fresh.revision);
+    Ok(Answer::Decision(success_body(&DecisionView::of(shown, &decision), ())))
 }
 
 /// Up to 100 questions.
@@ -241,8 +251,10 @@ pub async fn batch(
 async fn item_of(service: &Service, fresh: &Fresh, caller: &Caller, item: Json, now: UtcMillis) -> Result<Json, ApiError> {
     let body: CheckBody = wire::parse(item).map_err(ApiError::InvalidBody)?;
     let (org, limit_key, question) = body.into_parts();
-    let judged = judge(service, fresh, caller, (&org, &limit_key), question, now).await?;
-    serde_json::to_value(DecisionView::of(&judged, &org, fresh.revision)).map_err(|_| ApiError::Internal)
+    let asked = asked(service, fresh, caller, (&org, &limit_key), question, now).await?;
+    let decision = judge(service, &org, &asked, now).await?;
+    let shown = Shown::asked(&org, &asked, fresh.revision);
+    serde_json::to_value(DecisionView::of(shown, &decision)).map_err(|_| ApiError::Internal)
 }
 
 /// Findings about an item are placed in the whole body.

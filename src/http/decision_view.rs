@@ -8,12 +8,12 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::document::NamedSchema;
 use super::envelope::{ErrorEnvelope, null};
-use super::judge::Judged;
+use super::judge::Asked;
 use crate::domain::ask::Question;
 use crate::domain::bound::{Bound, MAX_QUANTITY, Quantity};
-use crate::domain::decision::{Amounts, Detail};
+use crate::domain::decision::{Amounts, Decision, Detail};
 use crate::domain::effective::Source;
-use crate::domain::limit_key::{Kind, Rule};
+use crate::domain::limit_key::{Kind, LimitKey, Rule};
 use crate::domain::names::{LimitKeyName, OrgId, ResourceId, TierName};
 use crate::domain::refusal::{Denial, Refusal};
 use crate::domain::retention::Range;
@@ -156,25 +156,50 @@ struct FeatureFigures {
     enabled: bool,
 }
 
-impl<'a> DecisionView<'a> {
-    /// The view of a judged question.
-    pub fn of(judged: &'a Judged<'_>, org: &'a OrgId, revision: u64) -> Self {
-        let refusal = judged.decision.refusal.as_ref();
-        let resource = match &judged.question {
+/// A decision, and what it was about.
+#[derive(Clone, Copy)]
+pub struct Shown<'a> {
+    /// The org.
+    pub org: &'a OrgId,
+    /// The limit key.
+    pub limit_key: &'a LimitKey,
+    /// The resource.
+    pub resource: Option<&'a ResourceId>,
+    /// The org's tier.
+    pub tier: &'a TierName,
+    /// Where the value came from.
+    pub source: Source,
+    /// The catalogue revision that it was judged by.
+    pub revision: u64,
+}
+
+impl<'a> Shown<'a> {
+    /// What a question was about.
+    pub fn asked(org: &'a OrgId, asked: &'a Asked<'_>, revision: u64) -> Self {
+        let resource = match &asked.question {
             Question::Add { resource, .. } => resource.as_ref(),
             Question::Happen { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => None,
         };
+        Self { org, limit_key: asked.limit_key, resource, tier: &asked.org.tier, source: asked.effective.source, revision }
+    }
+}
+
+impl<'a> DecisionView<'a> {
+    /// The view of a decision.
+    pub fn of(shown: Shown<'a>, decision: &'a Decision) -> Self {
+        let Shown { org, limit_key, resource, tier, source, revision } = shown;
+        let refusal = decision.refusal.as_ref();
         Self {
             allowed: refusal.is_none(),
             decision: refusal.map_or("allowed", Refusal::code),
-            kind: judged.limit_key.kind(),
+            kind: limit_key.kind(),
             org,
-            limit_key: &judged.limit_key.name,
+            limit_key: &limit_key.name,
             resource,
-            figures: figures(judged),
-            tier: &judged.org.tier,
-            source: judged.source,
-            resets_at: resets_at(judged.decision.detail),
+            figures: figures(limit_key, decision.detail),
+            tier,
+            source,
+            resets_at: resets_at(decision.detail),
             revision,
             denial: refusal.map(Refusal::denial),
         }
@@ -191,8 +216,8 @@ const fn resets_at(detail: Detail) -> Option<Option<UtcMillis>> {
     }
 }
 
-fn figures<'a>(judged: &'a Judged<'_>) -> Figures<'a> {
-    match judged.decision.detail {
+fn figures(limit_key: &LimitKey, detail: Detail) -> Figures<'_> {
+    match detail {
         Detail::Count(Amounts { current, held, max, requested, remaining }) => {
             let unlimited = max == Bound::Unlimited;
             Figures::Count(CountFigures { current, held, max: max.limit(), unlimited, requested, remaining })
@@ -202,7 +227,7 @@ fn figures<'a>(judged: &'a Judged<'_>) -> Figures<'a> {
             Figures::Quota(QuotaFigures { current, held, max, unlimited, requested, remaining, window_start })
         }
         Detail::Rate { limit, remaining, retry_after, .. } => {
-            let bucket = match &judged.limit_key.rule {
+            let bucket = match &limit_key.rule {
                 Rule::Rate { bucket, .. } => bucket.as_str(),
                 Rule::Count | Rule::Quota { .. } | Rule::Retention | Rule::Interval { .. } | Rule::Feature => "",
             };
@@ -315,6 +340,21 @@ impl ToSchema for DecisionView<'_> {
         schemas.push(("RangeView".to_owned(), RangeView::schema()));
         schemas.push(("Denial".to_owned(), denial_schema()));
         schemas.push(("ErrorEnvelope".to_owned(), ErrorEnvelope::schema()));
+    }
+}
+
+/// The response for the product's own customer, as the document shows it.
+pub struct DenialSchema;
+
+impl ToSchema for DenialSchema {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Denial".into()
+    }
+}
+
+impl PartialSchema for DenialSchema {
+    fn schema() -> RefOr<Schema> {
+        denial_schema()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Everything that an org has.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,6 +21,7 @@ use crate::domain::names::{LimitKeyName, OrgId, TierName};
 use crate::domain::retention::earliest;
 use crate::domain::time::{Day, UtcMillis};
 use crate::domain::value::{Value, WrittenValue};
+use crate::ledger::CounterRef;
 
 /// Everything that an org has.
 #[derive(Serialize, ToSchema)]
@@ -57,6 +60,9 @@ pub struct EntitlementView {
     /// count and quota per org: what is used plus what is held. Null for the others, and for what is counted per resource.
     #[schema(required)]
     current: Option<Quantity>,
+    /// count and quota per org: what of it is held by reservations. Null where `current` is null.
+    #[schema(required)]
+    held: Option<Quantity>,
     /// count and quota per org: what is left, never below 0. Null when unlimited, and where `current` is null.
     #[schema(required)]
     remaining: Option<Quantity>,
@@ -68,13 +74,16 @@ pub struct EntitlementView {
     earliest: Option<Day>,
 }
 
-fn entitlement(limit_key: &LimitKey, Effective { value, source }: Effective, now: UtcMillis) -> EntitlementView {
-    let usage = Usage::default();
-    let (current, remaining) = match value {
-        Value::Max(max) if matches!(limit_key.kind(), Kind::Count | Kind::Quota) && limit_key.per == Per::Org => {
-            (Some(usage.taken()), max.remaining(usage.taken()))
-        }
-        Value::Max(_) | Value::Days(_) | Value::Min(_) | Value::Enabled(_) => (None, None),
+/// Whether there is one counter of it for the org as a whole.
+pub fn is_counted_per_org(limit_key: &LimitKey) -> bool {
+    matches!(limit_key.kind(), Kind::Count | Kind::Quota) && limit_key.per == Per::Org
+}
+
+fn entitlement(limit_key: &LimitKey, effective: Effective, usage: Option<Usage>, now: UtcMillis) -> EntitlementView {
+    let Effective { value, source } = effective;
+    let remaining = match (value, usage) {
+        (Value::Max(max), Some(usage)) => max.remaining(usage.taken()),
+        (Value::Max(_) | Value::Days(_) | Value::Min(_) | Value::Enabled(_), _) => None,
     };
     let resets_at = match &limit_key.rule {
         Rule::Quota { window, .. } => Some(window.span(now).end),
@@ -90,7 +99,8 @@ fn entitlement(limit_key: &LimitKey, Effective { value, source }: Effective, now
         per: limit_key.per.as_str().to_owned(),
         value,
         source,
-        current,
+        current: usage.map(Usage::taken),
+        held: usage.map(|usage| usage.held),
         remaining,
         resets_at,
         earliest,
@@ -102,8 +112,8 @@ pub const GET: Doc = Doc {
     id: "getEntitlements",
     tag: ASKING,
     summary: "Everything that an org has",
-    text: "For each limit key the value that applies, where it came from, and for counts and quotas what is used and left. Usage is 0 as long as callers count for \
-           themselves and pass `current`.",
+    text: "For each limit key the value that applies, where it came from, and for counts and quotas what is used, held and left. \
+           What is counted per resource stands under `/usage`.",
     examples: &[],
     errors: &["not_found"],
 };
@@ -118,8 +128,15 @@ pub async fn get(
     let fresh = demand.met(&service).await?;
     let now = clock::now();
     let facts = visible_org(&service, &fresh, &permit.caller, &path.0, now).await?;
-    let of = |limit_key: &&LimitKey| entitlement(limit_key, fresh.catalogue.effective(&facts, limit_key, now), now);
-    let entitlements = fresh.catalogue.active_limit_keys().iter().map(of).collect();
+    let limit_keys = fresh.catalogue.active_limit_keys();
+    let counted = limit_keys.iter().filter(|limit_key| is_counted_per_org(limit_key));
+    let keys = counted.map(|limit_key| CounterRef::new(&path.0, limit_key, None, now).to_owned()).collect();
+    let mut usages = service.ledger.counters(keys).await?.into_iter().map(|counter| counter.usage(now));
+    let of = |limit_key: &&Arc<LimitKey>| {
+        let usage = if is_counted_per_org(limit_key) { usages.next() } else { None };
+        entitlement(limit_key, fresh.catalogue.effective(&facts, limit_key, now), usage, now)
+    };
+    let entitlements = limit_keys.iter().map(of).collect();
     let (tier, banned) = (facts.tier.clone(), facts.banned);
     Ok(Data(EntitlementsView { org: path.0, tier, banned, revision: fresh.revision, entitlements }))
 }

@@ -195,6 +195,7 @@ impl From<&StoreError> for ApiError {
     fn from(error: &StoreError) -> Self {
         match error {
             StoreError::NotFound(object) => Self::NotFound(name_of(*object)),
+            StoreError::NoReservation => Self::NotFound("reservation"),
             StoreError::Duplicate(sentence) => Self::Duplicate(sentence.clone()),
             StoreError::Conflict(sentence) => Self::StateConflict(sentence.clone()),
             StoreError::PreconditionFailed => Self::PreconditionFailed,

@@ -7,27 +7,26 @@ use super::error::ApiError;
 use super::extract::Fresh;
 use super::service::Service;
 use crate::domain::ask::{Question, WrittenQuestion};
-use crate::domain::decision::{Decision, Facts, decide};
-use crate::domain::effective::Source;
+use crate::domain::decision::{Decision, Facts, Usage, decide};
+use crate::domain::effective::Effective;
 use crate::domain::limit_key::{Archived, LimitKey};
 use crate::domain::names::{LimitKeyName, OrgId};
 use crate::domain::refusal::{Refusal, Removed};
 use crate::domain::time::UtcMillis;
+use crate::ledger::CounterRef;
 use crate::snapshot::Known;
 use crate::store::OrgFacts;
 
-/// A question that was judged, and by what.
-pub struct Judged<'a> {
-    /// What was asked about.
-    pub limit_key: &'a LimitKey,
+/// A question with the facts that it is judged by.
+pub struct Asked<'a> {
+    /// What is asked about.
+    pub limit_key: &'a Arc<LimitKey>,
     /// The question, as the limit key's kind takes it.
     pub question: Question,
     /// What is known of the org.
     pub org: Arc<Known<OrgFacts>>,
-    /// The answer.
-    pub decision: Decision,
-    /// Where the value came from.
-    pub source: Source,
+    /// The value that applies.
+    pub effective: Effective,
 }
 
 /// What is known of an org that the caller may see: one that does not exist and one that is another's are the same 404.
@@ -58,7 +57,7 @@ async fn without_tier(service: &Service, facts: &OrgFacts) -> ApiError {
 }
 
 /// The limit key of this name, unless it is archived.
-fn asked_about<'a>(fresh: &'a Fresh, name: &LimitKeyName) -> Result<&'a LimitKey, ApiError> {
+pub fn asked_about<'a>(fresh: &'a Fresh, name: &LimitKeyName) -> Result<&'a Arc<LimitKey>, ApiError> {
     let limit_key = fresh.catalogue.limit_key(name).ok_or(ApiError::NotFound("limit key"))?;
     match &limit_key.archived {
         None => Ok(limit_key),
@@ -69,21 +68,42 @@ fn asked_about<'a>(fresh: &'a Fresh, name: &LimitKeyName) -> Result<&'a LimitKey
     }
 }
 
-/// Judges one question at `now`.
-pub async fn judge<'a>(
+/// Finds what a question is about, and the facts that it is judged by at `now`.
+pub async fn asked<'a>(
     service: &Service,
     fresh: &'a Fresh,
     caller: &Caller,
     (org, limit_key): (&OrgId, &LimitKeyName),
     written: WrittenQuestion,
     now: UtcMillis,
-) -> Result<Judged<'a>, ApiError> {
+) -> Result<Asked<'a>, ApiError> {
     let org = visible_org(service, fresh, caller, org, now).await?;
     let limit_key = asked_about(fresh, limit_key)?;
     let question = written.about(limit_key).map_err(ApiError::InvalidBody)?;
     let effective = fresh.catalogue.effective(&org, limit_key, now);
-    let facts = Facts { org_banned: org.banned, ..Facts::default() };
-    let decision = decide(limit_key, effective, &question, &facts, now);
+    Ok(Asked { limit_key, question, org, effective })
+}
+
+/// Judges a question at `now`. It changes nothing.
+pub async fn judge(service: &Service, org: &OrgId, asked: &Asked<'_>, now: UtcMillis) -> Result<Decision, ApiError> {
+    let usage = match &asked.question {
+        Question::Add { current: None, resource, .. } => {
+            let key = CounterRef::new(org, asked.limit_key, resource.as_ref(), now);
+            service.ledger.counter(key).await?.usage(now)
+        }
+        Question::Add { current: Some(_), .. }
+        | Question::Happen { .. }
+        | Question::Read { .. }
+        | Question::Clamp { .. }
+        | Question::Have => Usage::default(),
+    };
+    let facts = Facts { org_banned: asked.org.banned, usage, ..Facts::default() };
+    let decision = decide(asked.limit_key, asked.effective, &asked.question, &facts, now);
+    count(service, asked.limit_key, &decision);
+    Ok(decision)
+}
+
+/// Counts a decision in the metrics.
+pub fn count(service: &Service, limit_key: &LimitKey, decision: &Decision) {
     service.metrics.decided(limit_key.kind(), decision.refusal.as_ref().map_or("allowed", Refusal::code));
-    Ok(Judged { limit_key, question, org, decision, source: effective.source })
 }

@@ -175,7 +175,11 @@ pub async fn delete(
     path: Path<OrgId>,
     writer: Writer<Idempotent>,
 ) -> Result<Untagged<OrgView>, ApiError> {
-    writer.run(&permit, &[], DeleteOrg { id: path.0 }, View::deleted).await
+    let ledger = writer.service().ledger.clone();
+    let deleted = writer.run(&permit, &[], DeleteOrg { id: path.0 }, View::deleted).await?;
+    // Its usage is gone from the disk; now no question finds it in memory either.
+    ledger.settle().await?;
+    Ok(deleted)
 }
 
 /// Why somebody is banned.

@@ -6,12 +6,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::error::ApiError;
 use super::router::{Table, readable};
 use super::{
-    api_keys, audit, catalog, check, docs, entitlements, health, limit_keys, orgs, overrides, removed_endpoints, scopes,
-    tier_limits, tiers, users,
+    api_keys, audit, catalog, check, consume, docs, entitlements, health, limit_keys, orgs, overrides, removed_endpoints,
+    reservations, scopes, tier_limits, tiers, usage, users,
 };
 
 /// The groups of operations, in order, with what they are for.
-pub const TAGS: [(&str, &str); 11] = [
+pub const TAGS: [(&str, &str); 12] = [
     (LIMIT_KEYS, "1. What is limited: named things, each of one kind."),
     (TIERS, "2. Plan levels, and their value for each limit key."),
     (RETENTION, "3. How far back each tier may look: the retention keys as a table of tiers and days."),
@@ -21,6 +21,7 @@ pub const TAGS: [(&str, &str); 11] = [
     (API_KEYS, "5. Who may call Plimsoll, and with which scopes."),
     (REMOVED, "Endpoints that the product no longer has."),
     (ASKING, "6. What services call: may this org do this?"),
+    (TAKING, "7. What changes usage: atomically and durably, and never above the cap."),
     (AUDIT, "Who changed what, when, before and after."),
     (OPERATIONS, "Alive, ready, metrics."),
 ];
@@ -43,6 +44,8 @@ pub const API_KEYS: &str = "API keys";
 pub const REMOVED: &str = "Removed endpoints";
 /// Questions.
 pub const ASKING: &str = "Asking";
+/// What changes usage.
+pub const TAKING: &str = "Usage";
 /// The audit log.
 pub const AUDIT: &str = "Audit";
 /// For operators.
@@ -101,6 +104,15 @@ pub fn table() -> Table {
         .on(POST,   "/v1/check",                                    &check::CHECK,               check::check)
         .on(POST,   "/v1/check/batch",                              &check::BATCH,               check::batch)
         .on(GET,    "/v1/orgs/{org}/entitlements",                  &entitlements::GET,          entitlements::get)
+        .on(POST,   "/v1/consume",                                  &consume::CONSUME,           consume::consume)
+        .on(POST,   "/v1/consume/batch",                            &consume::BATCH,             consume::batch)
+        .on(POST,   "/v1/release",                                  &consume::RELEASE,           consume::release)
+        .on(POST,   "/v1/reservations",                             &reservations::RESERVE,      reservations::reserve)
+        .on(GET,    "/v1/reservations/{id}",                        &reservations::GET,          reservations::get)
+        .on(POST,   "/v1/reservations/{id}/confirm",                &reservations::CONFIRM,      reservations::confirm)
+        .on(POST,   "/v1/reservations/{id}/release",                &reservations::CANCEL,       reservations::cancel)
+        .on(GET,    "/v1/orgs/{org}/usage",                         &usage::LIST,                usage::list)
+        .on(PUT,    "/v1/orgs/{org}/usage/{limitKey}",              &usage::RECONCILE,           usage::reconcile)
         .on(GET,    "/v1/admin/audit",                              &audit::LIST,                audit::list)
         .on(GET,    "/livez",                                       &health::LIVEZ,              health::livez)
         .on(GET,    "/readyz",                                      &health::READYZ,             health::readyz)

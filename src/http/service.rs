@@ -16,6 +16,7 @@ use crate::domain::api_key::ApiKey;
 use crate::domain::names::{OrgId, TierName};
 use crate::domain::time::UtcMillis;
 use crate::identity::jwt::JwtVerifier;
+use crate::ledger::Ledger;
 use crate::snapshot::{Directory, Known};
 use crate::store::{OrgFacts, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -24,6 +25,8 @@ use crate::telemetry::Metrics;
 pub struct Service {
     /// Management data.
     pub store: Store,
+    /// Usage and reservations.
+    pub ledger: Ledger,
     /// The catalogue, orgs and API keys, in memory.
     pub directory: Directory,
     /// Verifies JWT bearers, when they are switched on.

@@ -101,7 +101,7 @@ impl<Form> Writer<Form> {
         C::Output: Sync,
         T: Serialize,
     {
-        self.still_permitted().await?;
+        still_permitted::<Admin>(&self.service, &self.request).await?;
         let context = WriteContext {
             actor: permit.caller.actor(),
             now: clock::now(),
@@ -116,7 +116,8 @@ impl<Form> Writer<Form> {
             self.service.directory.reaches(written.revision).await;
             return Ok(Change::recorded(answer(&written, view(&written.output)), false));
         };
-        let call = self.call(permit, key, body);
+        let seal = Some(Caller::seal(self.request.headers(), key));
+        let call = call_of(&self.request, &permit.caller, key, body, seal);
         let render = move |outcome: Result<&Written<C::Output>, &StoreError>| match outcome {
             Ok(written) => Some(answer(written, view(&written.output))),
             Err(error) => ApiError::from(error).to_recorded(),
@@ -135,29 +136,36 @@ impl<Form> Writer<Form> {
             }
         }
     }
+}
 
-    /// The body took its time since the permit was given: a key that was revoked meanwhile writes nothing.
-    async fn still_permitted(&self) -> Result<(), ApiError> {
-        match caller::identify(&self.service, self.request.headers()).await {
-            Some(Identity::Known(caller)) => Ok(caller.scopes().require(Admin::NAME)?),
-            Some(Identity::Refused(error)) => Err(error),
-            None => Err(Refusal::InvalidApiKey(Presented::Nothing).into()),
-        }
+/// A body takes its time after the permit is given: a key that was revoked meanwhile changes nothing.
+pub(super) async fn still_permitted<S: Scope>(service: &Service, request: &HttpRequest) -> Result<(), ApiError> {
+    match caller::identify(service, request.headers()).await {
+        Some(Identity::Known(caller)) => Ok(caller.scopes().require(S::NAME)?),
+        Some(Identity::Refused(error)) => Err(error),
+        None => Err(Refusal::InvalidApiKey(Presented::Nothing).into()),
     }
+}
 
-    fn call(&self, permit: &Permit<Admin>, key: &str, body: &[u8]) -> IdempotentCall {
-        let path = self.request.uri().path_and_query().map_or("", |target| target.as_str());
-        let mut fingerprint = Sha256::new();
-        for part in [self.request.method().as_str().as_bytes(), path.as_bytes(), body] {
-            fingerprint.update(part);
-            fingerprint.update(b"\0");
-        }
-        IdempotentCall {
-            caller: permit.caller.idempotency_scope(),
-            key_hash: Sha256::digest(key.as_bytes()).into(),
-            fingerprint: fingerprint.finalize().into(),
-            seal: Some(Caller::seal(self.request.headers(), key)),
-        }
+/// The call of this request under its idempotency key.
+pub(super) fn call_of(
+    request: &HttpRequest,
+    caller: &Caller,
+    key: &str,
+    body: &[u8],
+    seal: Option<[u8; 32]>,
+) -> IdempotentCall {
+    let path = request.uri().path_and_query().map_or("", |target| target.as_str());
+    let mut fingerprint = Sha256::new();
+    for part in [request.method().as_str().as_bytes(), path.as_bytes(), body] {
+        fingerprint.update(part);
+        fingerprint.update(b"\0");
+    }
+    IdempotentCall {
+        caller: caller.idempotency_scope(),
+        key_hash: Sha256::digest(key.as_bytes()).into(),
+        fingerprint: fingerprint.finalize().into(),
+        seal,
     }
 }
 

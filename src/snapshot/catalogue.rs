@@ -1,6 +1,7 @@
 //! The catalogue compiled for reading: one immutable value, swapped whole.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
@@ -14,7 +15,7 @@ use crate::store::OrgFacts;
 
 /// Limit keys and tiers, as they were at one revision.
 pub struct Catalogue {
-    limit_keys: HashMap<LimitKeyName, LimitKey, RandomState>,
+    limit_keys: HashMap<LimitKeyName, Arc<LimitKey>, RandomState>,
     tiers: HashMap<TierName, HashMap<LimitKeyName, Value, RandomState>, RandomState>,
 }
 
@@ -22,17 +23,18 @@ impl Catalogue {
     /// Compiles a plan.
     pub fn of(plan: Plan) -> Self {
         let tiers = plan.tiers.into_iter().map(|(name, tier)| (name, tier.limits.into_iter().collect()));
-        Self { limit_keys: plan.limit_keys.into_iter().collect(), tiers: tiers.collect() }
+        let limit_keys = plan.limit_keys.into_iter().map(|(name, limit_key)| (name, Arc::new(limit_key)));
+        Self { limit_keys: limit_keys.collect(), tiers: tiers.collect() }
     }
 
     /// The limit key of this name.
-    pub fn limit_key(&self, name: &LimitKeyName) -> Option<&LimitKey> {
+    pub fn limit_key(&self, name: &LimitKeyName) -> Option<&Arc<LimitKey>> {
         self.limit_keys.get(name)
     }
 
     /// Every limit key that is not archived, by name.
-    pub fn active_limit_keys(&self) -> Vec<&LimitKey> {
-        let mut active: Vec<&LimitKey> = self.limit_keys.values().filter(|key| key.archived.is_none()).collect();
+    pub fn active_limit_keys(&self) -> Vec<&Arc<LimitKey>> {
+        let mut active: Vec<&Arc<LimitKey>> = self.limit_keys.values().filter(|key| key.archived.is_none()).collect();
         active.sort_by(|a, b| a.name.cmp(&b.name));
         active
     }

@@ -12,6 +12,9 @@ pub enum StoreError {
     /// What the path names does not exist.
     #[error("There is no such {}", .0.noun())]
     NotFound(Object),
+    /// What the path names is no reservation, or no longer one that is kept.
+    #[error("There is no such reservation")]
+    NoReservation,
     /// It exists already.
     #[error("{0}")]
     Duplicate(String),
@@ -65,6 +68,7 @@ impl StoreError {
     pub const fn is_answer(&self) -> bool {
         match self {
             Self::NotFound(_)
+            | Self::NoReservation
             | Self::Duplicate(_)
             | Self::Conflict(_)
             | Self::PreconditionFailed

@@ -21,6 +21,7 @@ mod rows_catalogue;
 mod rows_keys;
 mod rows_orgs;
 mod seal;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -87,7 +88,8 @@ impl Store {
         Ok(())
     }
 
-    fn reader(&self) -> &DatabaseConnection {
+    /// The connections that questions are answered by: what they read was committed.
+    pub fn reader(&self) -> &DatabaseConnection {
         &self.0.reader
     }
 

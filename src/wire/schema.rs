@@ -8,7 +8,10 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::bound::{MAX_QUANTITY, Quantity};
 use crate::domain::effective::{Mode, Source};
 use crate::domain::limit_key::{Kind, Per};
-use crate::domain::names::{ID_PATTERN, LimitKeyName, NAME_PATTERN, OrgId, RecordId, ResourceId, ScopeName, TierName, UserId};
+use crate::domain::names::{
+    ID_PATTERN, LimitKeyName, NAME_PATTERN, OrgId, RecordId, ReservationText, ResourceId, ScopeName, TierName, UserId,
+};
+use crate::domain::reservation::{RESERVATION_ID_PATTERN, ReservationId, Status};
 use crate::domain::scope::Scopes;
 use crate::domain::time::{DATE_PATTERN, Day, Moment, TIMESTAMP_PATTERN, UtcMillis};
 use crate::domain::window::Window;
@@ -57,6 +60,9 @@ schemas! {
     UserId => text(ID_PATTERN, "The user's id, chosen by the caller.", "jane@example.com"),
     ResourceId => text(ID_PATTERN, "The id of a thing inside the org, chosen by the caller.", "project-1"),
     RecordId => text(ID_PATTERN, "An id made by Plimsoll.", "key_0192f0c1b7e07000a0000000000000aa"),
+    ReservationId => text(RESERVATION_ID_PATTERN, "The id of a reservation.", "res_0192f0c1b7e07000a0000000000000aa_demo-starter"),
+    ReservationText => text("^[A-Za-z0-9._:@-]{1,165}$", "The id of a reservation.", "res_0192f0c1b7e07000a0000000000000aa_demo-starter"),
+    Status => words(Status::ALL.map(Status::as_str), "What has become of it. Whether it is still held is computed from the clock."),
     Quantity => number(0, MAX_QUANTITY, "A whole number from 0 to 2^53 - 1.").examples([json!(5)]),
     UtcMillis => text(TIMESTAMP_PATTERN, "RFC 3339 in UTC.", "2026-11-22T09:30:00Z"),
     Day => text(DATE_PATTERN, "A UTC day.", "2026-11-22"),

@@ -82,7 +82,12 @@ fn parsed<T: Deserr<Issues>>(bytes: &[u8]) -> Result<T, ApiError> {
 
 /// A JSON body that must be there and is asked for very often: it is read without a document in between,
 /// and only when it is not valid is it read again, to name every issue.
-pub struct HotBody<T>(pub T);
+pub struct HotBody<T> {
+    /// What it says.
+    pub value: T,
+    /// The bytes that said it.
+    pub bytes: Vec<u8>,
+}
 
 impl<T: Deserr<Issues> + DeserializeOwned + 'static> FromRequest for HotBody<T> {
     type Error = ApiError;
@@ -96,7 +101,8 @@ impl<T: Deserr<Issues> + DeserializeOwned + 'static> FromRequest for HotBody<T> 
             if !is_json {
                 return Err(ApiError::UnsupportedMediaType);
             }
-            serde_json::from_slice(&bytes).or_else(|_| parsed(&bytes)).map(Self)
+            let value = serde_json::from_slice(&bytes).or_else(|_| parsed(&bytes))?;
+            Ok(Self { value, bytes })
         })
     }
 }

@@ -12,7 +12,7 @@ use utoipa::openapi::schema::Schema;
 use super::super::document::{Describe, Description, inline};
 use super::super::error::ApiError;
 use crate::domain::issue::{Invalid, Issue};
-use crate::domain::names::{LimitKeyName, OrgId, RecordId, ScopeName, TierName, UserId};
+use crate::domain::names::{LimitKeyName, OrgId, RecordId, ReservationText, ScopeName, TierName, UserId};
 
 /// The parameters in the path.
 pub struct Path<T>(pub T);
@@ -44,7 +44,7 @@ macro_rules! segments {
     )*};
 }
 
-segments!(TierName, LimitKeyName, ScopeName, OrgId, UserId, RecordId);
+segments!(TierName, LimitKeyName, ScopeName, OrgId, UserId, RecordId, ReservationText);
 
 impl<A, B> Segments for (A, B)
 where

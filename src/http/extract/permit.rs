@@ -23,11 +23,17 @@ pub trait Scope: 'static {
 
 /// The scope `read`.
 pub struct Read;
+/// The scope `write`.
+pub struct Write;
 /// The scope `admin`.
 pub struct Admin;
 
 impl Scope for Read {
     const NAME: &'static str = "read";
+}
+
+impl Scope for Write {
+    const NAME: &'static str = "write";
 }
 
 impl Scope for Admin {

@@ -1,6 +1,6 @@
 //! Changes of limit keys.
 
-use entity::{limit_key, org_override, tier_limit};
+use entity::{limit_key, limit_key_use, org_override, tier_limit};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::super::{Command, Created, StoreError, Stored, WriteTx};
@@ -82,6 +82,10 @@ impl Command for DeleteLimitKey {
         let before = tx.target::<LimitKey>(self.name.as_str()).await?;
         if let Some(holder) = value_holder(tx, &self.name).await? {
             return Err(StoreError::Conflict(format!("The limit key {} is in use: {holder} holds a value for it", self.name)));
+        }
+        if limit_key_use::Entity::find_by_id(self.name.as_str()).one(tx.db()).await?.is_some() {
+            let refusal = format!("The limit key {} is in use: it has recorded usage. Archive it instead", self.name);
+            return Err(StoreError::Conflict(refusal));
         }
         let replaced = limit_key::Entity::find().filter(limit_key::Column::Replacement.eq(self.name.as_str()));
         if let Some(other) = replaced.one(tx.db()).await? {

@@ -1,6 +1,6 @@
 //! Changes of orgs.
 
-use entity::{api_key, org_override};
+use entity::{api_key, org_override, reservation, usage};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Map, Value as Json};
 
@@ -35,7 +35,7 @@ impl Command for PutOrg {
     }
 }
 
-/// Deletes an org with its API keys and overrides.
+/// Deletes an org with its API keys, overrides, usage and reservations.
 #[derive(Clone, Debug)]
 pub struct DeleteOrg {
     /// Which.
@@ -58,6 +58,10 @@ impl Command for DeleteOrg {
             }
         }
         tx.delete(&before.value).await?;
+        let usage = usage::Entity::delete_many().filter(usage::Column::Org.eq(self.id.as_str()));
+        usage.exec(tx.db()).await?;
+        let reservations = reservation::Entity::delete_many().filter(reservation::Column::Org.eq(self.id.as_str()));
+        reservations.exec(tx.db()).await?;
         tx.forget(&self.id);
         Ok(before)
     }

@@ -31,16 +31,17 @@ pub(super) const LAYERS: &[Layer] = &[
         &["aws_lc_rs", "entity", "foldhash", "metrics", "migration", "sea_orm", "serde", "serde_json", "thiserror", "tokio", "uuid"],
     ),
     layer("snapshot", &["domain", "store"], &["arc_swap", "foldhash", "quick_cache", "tokio", "tracing"]),
+    layer("ledger", &["domain", "store"], &["foldhash", "futures_util", "quick_cache", "sea_orm", "tokio", "tracing"]),
     layer(
         "http",
-        &["clock", "domain", "identity", "snapshot", "store", "telemetry", "wire"],
+        &["clock", "domain", "identity", "ledger", "snapshot", "store", "telemetry", "wire"],
         &["actix_web", "deserr", "futures_util", "secrecy", "serde", "serde_json", "serde_urlencoded", "sha2", "subtle", "tokio", "tracing", "utoipa", "utoipa_swagger_ui", "uuid"],
     ),
     layer("config", &["domain", "identity", "telemetry"], &["clap", "secrecy", "tracing"]),
     layer("by_hand", &["clock", "domain", "store", "wire"], &["serde_json", "yaml_serde"]),
     layer(
         "server",
-        &["by_hand", "clock", "config", "domain", "http", "identity", "snapshot", "store", "telemetry"],
+        &["by_hand", "clock", "config", "domain", "http", "identity", "ledger", "snapshot", "store", "telemetry"],
         &["actix_web", "secrecy", "tokio", "tracing"],
     ),
     layer(
@@ -75,6 +76,7 @@ pub(super) const FORBIDDEN: &[(&str, &[&str])] = &[
     ),
     ("wire", &["async", "await", "SystemTime", "Instant", "std::fs", "std::net", "std::env", "println!", "eprintln!"]),
     ("store", &["StatusCode", "HttpResponse", "std::env", "println!", "eprintln!"]),
+    ("ledger", &["StatusCode", "HttpResponse", "std::env", "println!", "eprintln!"]),
     ("identity", &SQL),
     ("snapshot", &SQL),
     ("http", &SQL),

@@ -1,0 +1,304 @@
+//! Taking usage and giving it back: `consume`, `consume/batch` and `release`.
+
+use deserr::Deserr;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::check::Enforce;
+
+use super::decision_view::DecisionView;
+use super::document::{Description, Doc};
+use super::envelope::{envelope, null};
+use super::error::ApiError;
+use super::extract::{Body, Demand, HotBody, Permit, Query, Write, flag};
+use super::judge::{count, visible_org};
+use super::routes::TAKING;
+use super::taker::{Aim, Taken, TakenForm, Taker, WrittenTaking, answer, denial_answer};
+use crate::clock;
+use crate::domain::bound::Quantity;
+use crate::domain::decision::Decision;
+use crate::domain::issue::Issue;
+use crate::domain::limit_key::Kind;
+use crate::domain::names::{LimitKeyName, OrgId, ResourceId};
+use crate::domain::refusal::{Denial, Refusal};
+use crate::ledger::{Operation, Outcome};
+use crate::store::Recorded;
+use crate::wire::Issues;
+
+/// The most takings in one batch: all of them are judged and written together.
+const MAX_ITEMS: usize = 20;
+/// The kinds that are counted.
+pub(super) const COUNTED: [Kind; 2] = [Kind::Count, Kind::Quota];
+
+/// What is to be taken.
+#[derive(Debug, Deserialize, Deserr, ToSchema)]
+#[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConsumeBody {
+    /// The org that takes it.
+    org: OrgId,
+    /// Of what: a limit key of kind count or quota.
+    limit_key: LimitKeyName,
+    /// How much; 1 when left out.
+    #[deserr(default)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    amount: Option<Quantity>,
+    /// The resource, required when the limit key's `per` is not `org`, and refused otherwise.
+    #[deserr(default)]
+    resource: Option<ResourceId>,
+}
+
+impl ConsumeBody {
+    fn into_parts(self) -> (OrgId, WrittenTaking) {
+        let Self { org, limit_key, amount, resource } = self;
+        (org, WrittenTaking { limit_key, amount, resource })
+    }
+}
+
+/// A decision, or with `?enforce=true` a refusal that is the response itself.
+pub struct DecisionForm;
+
+impl TakenForm for DecisionForm {
+    fn describe(description: &mut Description<'_>) {
+        let schema = description.reference::<DecisionView<'_>>();
+        description.success(200, envelope(schema, null()), &[]);
+        refusals(description);
+    }
+}
+
+/// How a taking may be refused with `?enforce=true`.
+pub(super) fn refusals(description: &mut Description<'_>) {
+    for code in ["limit_reached", "org_banned", "rate_limit_exceeded"] {
+        description.error(code);
+    }
+}
+
+/// How `consume` is documented.
+pub const CONSUME: Doc = Doc {
+    id: "consume",
+    tag: TAKING,
+    summary: "Take usage, if there is room",
+    text: "The same question as `check` for kinds count and quota; if it is allowed, the usage is taken, atomically and durably: the answer is sent after the commit, \
+           and `current` is the usage after it. A refusal takes nothing.\n\nAfter a 500, a 503 or a lost answer the outcome is not known: repeat the request with the same \
+           `Idempotency-Key`, and it has one effect.",
+    examples: &[
+        ("count", r#"{"org":"demo-starter","limitKey":"max_creators_per_org","amount":1}"#),
+        ("quota", r#"{"org":"demo-starter","limitKey":"max_api_requests_per_day"}"#),
+        ("count per resource", r#"{"org":"demo-starter","limitKey":"max_campaigns_per_project","resource":"project-1"}"#),
+        ("refused with limit_reached", r#"{"org":"demo-free","limitKey":"max_creators_per_org","amount":6}"#),
+    ],
+    errors: &["not_found", "gone", "state_conflict"],
+};
+
+/// Takes usage, if there is room.
+pub async fn consume(
+    permit: Permit<Write>,
+    demand: Demand,
+    query: Query<Enforce>,
+    taker: Taker,
+    body: HotBody<ConsumeBody>,
+) -> Result<Taken<DecisionForm>, ApiError> {
+    let service = taker.service();
+    let fresh = demand.met(&service).await?;
+    let now = clock::now();
+    let (org, written) = body.value.into_parts();
+    let facts = visible_org(&service, &fresh, &permit.caller, &org, now).await?;
+    let aim = Aim::at(&fresh, &org, &facts, written, &COUNTED, now)?;
+    let operation = Operation::Consume { org, takings: vec![aim.taking.clone()] };
+    let enforce = flag(query.0.enforce());
+    let view = move |outcome: &Outcome| {
+        let Outcome::Consumed(decisions) = outcome else { return None };
+        let decision = decisions.first()?;
+        count(&service, &aim.taking.limit_key, decision);
+        decided(&aim, decision, enforce)
+    };
+    taker.run(&permit, &body.bytes, operation, view).await
+}
+
+/// The answer to a taking of one.
+pub(super) fn decided(aim: &Aim, decision: &Decision, enforce: bool) -> Option<Recorded> {
+    match &decision.refusal {
+        Some(refusal) if enforce => denial_answer(&refusal.denial()),
+        Some(_) | None => Some(answer(200, &DecisionView::of(aim.shown(), decision))),
+    }
+}
+
+/// What is to be taken together.
+#[derive(Debug, Deserr, ToSchema)]
+#[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+#[schema(rename_all = "camelCase")]
+pub struct ConsumeBatchBody {
+    /// The org that takes it.
+    org: OrgId,
+    /// The takings.
+    #[schema(min_items = 1, max_items = 20)]
+    items: Vec<ConsumeItemBody>,
+}
+
+/// One of them.
+#[derive(Debug, Deserr, ToSchema)]
+#[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+#[schema(rename_all = "camelCase")]
+pub struct ConsumeItemBody {
+    /// Of what: a limit key of kind count or quota.
+    limit_key: LimitKeyName,
+    /// How much; 1 when left out.
+    #[deserr(default)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 9_007_199_254_740_991_u64)]
+    amount: Option<Quantity>,
+    /// The resource, required when the limit key's `per` is not `org`, and refused otherwise.
+    #[deserr(default)]
+    resource: Option<ResourceId>,
+}
+
+/// What came of a batch.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ConsumeBatchAnswer)]
+pub struct BatchView<'a> {
+    /// Whether all of it was taken. Otherwise nothing was.
+    allowed: bool,
+    /// `allowed`, or the code of the first refusal on the ladder.
+    decision: &'static str,
+    /// The org.
+    org: &'a OrgId,
+    /// A decision for each item, in order. Items of the same counter are judged together: `requested` is their sum.
+    #[schema(value_type = Vec<DecisionView<'static>>)]
+    results: Vec<DecisionView<'a>>,
+    /// The catalogue revision that the answer knows.
+    revision: u64,
+    /// The response for the product's own customer; null when allowed.
+    #[schema(required, value_type = Option<super::decision_view::DenialSchema>)]
+    denial: Option<Denial>,
+}
+
+/// A batch, or with `?enforce=true` a refusal that is the response itself.
+pub struct BatchForm;
+
+impl TakenForm for BatchForm {
+    fn describe(description: &mut Description<'_>) {
+        // The decision brings the names that this schema refers to.
+        description.reference::<DecisionView<'_>>();
+        let schema = description.reference::<BatchView<'_>>();
+        description.success(200, envelope(schema, null()), &[]);
+        refusals(description);
+    }
+}
+
+/// How `consume/batch` is documented.
+pub const BATCH: Doc = Doc {
+    id: "consumeBatch",
+    tag: TAKING,
+    summary: "Take several together, or nothing",
+    text: "All or nothing: if one of the items has no room, nothing is taken, and every one that has none is listed. Items of the same limit key and resource add up.",
+    examples: &[
+        (
+            "two limit keys",
+            r#"{"org":"demo-starter","items":[{"limitKey":"max_creators_per_org","amount":2},{"limitKey":"max_api_requests_per_day"}]}"#,
+        ),
+        (
+            "the same one twice",
+            r#"{"org":"demo-free","items":[{"limitKey":"max_creators_per_org","amount":3},{"limitKey":"max_creators_per_org","amount":3}]}"#,
+        ),
+    ],
+    errors: &["not_found", "gone", "state_conflict"],
+};
+
+/// Takes several together, or nothing.
+pub async fn batch(
+    permit: Permit<Write>,
+    demand: Demand,
+    query: Query<Enforce>,
+    taker: Taker,
+    body: Body<ConsumeBatchBody>,
+) -> Result<Taken<BatchForm>, ApiError> {
+    let ConsumeBatchBody { org, items } = body.value;
+    if !(1..=MAX_ITEMS).contains(&items.len()) {
+        let issue = Issue::new("items", format!("must have 1 to {MAX_ITEMS} items, not {}", items.len()));
+        return Err(ApiError::InvalidBody(vec![issue]));
+    }
+    let service = taker.service();
+    let fresh = demand.met(&service).await?;
+    let now = clock::now();
+    let facts = visible_org(&service, &fresh, &permit.caller, &org, now).await?;
+    let mut aims = Vec::with_capacity(items.len());
+    let mut issues = Vec::new();
+    for (position, ConsumeItemBody { limit_key, amount, resource }) in items.into_iter().enumerate() {
+        match Aim::at(&fresh, &org, &facts, WrittenTaking { limit_key, amount, resource }, &COUNTED, now) {
+            Ok(aim) => aims.push(aim),
+            Err(ApiError::InvalidBody(found)) => {
+                issues.extend(
+                    found.into_iter().map(|Issue { path, message }| Issue::new(format!("items[{position}].{path}"), message)),
+                );
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if !issues.is_empty() {
+        return Err(ApiError::InvalidBody(issues));
+    }
+    let takings = aims.iter().map(|aim| aim.taking.clone()).collect();
+    let operation = Operation::Consume { org: org.clone(), takings };
+    let (enforce, revision) = (flag(query.0.enforce()), fresh.revision);
+    let view = move |outcome: &Outcome| {
+        let Outcome::Consumed(decisions) = outcome else { return None };
+        for (aim, decision) in aims.iter().zip(decisions) {
+            count(&service, &aim.taking.limit_key, decision);
+        }
+        decided_together(&org, &aims, decisions, revision, enforce)
+    };
+    taker.run(&permit, &body.bytes, operation, view).await
+}
+
+fn decided_together(org: &OrgId, aims: &[Aim], decisions: &[Decision], revision: u64, enforce: bool) -> Option<Recorded> {
+    let refusals = decisions.iter().filter_map(|decision| decision.refusal.as_ref());
+    let first = refusals.min_by_key(|refusal| refusal.rung());
+    if let (Some(refusal), true) = (first, enforce) {
+        return denial_answer(&refusal.denial());
+    }
+    let results = aims.iter().zip(decisions).map(|(aim, decision)| DecisionView::of(aim.shown(), decision)).collect();
+    let (allowed, decision) = (first.is_none(), first.map_or("allowed", Refusal::code));
+    Some(answer(200, &BatchView { allowed, decision, org, results, revision, denial: first.map(Refusal::denial) }))
+}
+
+/// How `release` is documented.
+pub const RELEASE: Doc = Doc {
+    id: "release",
+    tag: TAKING,
+    summary: "Give usage back",
+    text: "For limit keys of kind count: what is deleted makes room again. Releasing more than is used is a 409, and nothing changes. The answer has the shape of a decision: `requested` is what \
+           was given back, `current` is the usage after it.",
+    examples: &[("one", r#"{"org":"demo-starter","limitKey":"max_creators_per_org","amount":1}"#)],
+    errors: &["not_found", "gone", "state_conflict"],
+};
+
+/// What giving back is answered with.
+pub struct ReleaseForm;
+
+impl TakenForm for ReleaseForm {
+    fn describe(description: &mut Description<'_>) {
+        let schema = description.reference::<DecisionView<'_>>();
+        description.success(200, envelope(schema, null()), &[]);
+    }
+}
+
+/// Gives usage back.
+pub async fn release(
+    permit: Permit<Write>,
+    demand: Demand,
+    taker: Taker,
+    body: HotBody<ConsumeBody>,
+) -> Result<Taken<ReleaseForm>, ApiError> {
+    let service = taker.service();
+    let fresh = demand.met(&service).await?;
+    let now = clock::now();
+    let (org, written) = body.value.into_parts();
+    let facts = visible_org(&service, &fresh, &permit.caller, &org, now).await?;
+    let aim = Aim::at(&fresh, &org, &facts, written, &[Kind::Count], now)?;
+    let operation = Operation::Release { org, taking: aim.taking.clone() };
+    let view = move |outcome: &Outcome| {
+        let Outcome::Released(decision) = outcome else { return None };
+        Some(answer(200, &DecisionView::of(aim.shown(), decision)))
+    };
+    taker.run(&permit, &body.bytes, operation, view).await
+}

@@ -1,0 +1,184 @@
+//! Takings: what changes usage goes to the ledger, and is repeated safely under an `Idempotency-Key`.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
+use serde::Serialize;
+
+use super::document::{Describe, Description};
+use super::envelope::{recorded_response, success_body};
+use super::error::ApiError;
+use super::extract::{Fresh, IdempotencyKey, Permit, Write};
+use super::judge::asked_about;
+use super::service::App;
+use super::writer::{call_of, still_permitted};
+use crate::domain::ask::WrittenQuestion;
+use crate::domain::bound::Quantity;
+use crate::domain::effective::Source;
+use crate::domain::issue::Issue;
+use crate::domain::limit_key::{Kind, LimitKey};
+use crate::domain::names::{LimitKeyName, OrgId, ResourceId, TierName};
+use crate::domain::refusal::Denial;
+use crate::domain::time::UtcMillis;
+use crate::http::decision_view::Shown;
+use crate::ledger::{Kept, Operation, Outcome, Taking};
+use crate::store::{OrgFacts, Recorded};
+
+/// What a taking needs of its request. The permission is asked for separately, and first.
+pub struct Taker {
+    request: HttpRequest,
+    service: App,
+    idempotency_key: Option<String>,
+}
+
+/// The answer to a taking. It may be a recorded one, when the request repeats an earlier one under its idempotency key.
+pub struct Taken<F> {
+    kept: Kept,
+    form: PhantomData<fn() -> F>,
+}
+
+impl Taker {
+    /// The service that the taking goes to. It lives as long as the process.
+    pub const fn service(&self) -> App {
+        self.service
+    }
+
+    /// Does the operation, once for each idempotency key, and answers after it is on disk. `view` writes the answer; nothing
+    /// if what came of it is not what was asked for, which is a fault of the program.
+    pub async fn run<F>(
+        self,
+        permit: &Permit<Write>,
+        body: &[u8],
+        operation: Operation,
+        view: impl Fn(&Outcome) -> Option<Recorded> + Send + Sync + 'static,
+    ) -> Result<Taken<F>, ApiError> {
+        still_permitted::<Write>(&self.service, &self.request).await?;
+        let kept = match &self.idempotency_key {
+            None => {
+                let outcome = self.service.ledger.run(operation).await?;
+                Kept { recorded: view(&outcome).ok_or(ApiError::Internal)?, is_replay: false }
+            }
+            Some(key) => {
+                // Nothing of it is secret, and a caller may repeat it with another credential, such as a newer token.
+                let call = call_of(&self.request, &permit.caller, key, body, None);
+                let render = Box::new(move |result: Result<&Outcome, &_>| match result {
+                    Ok(outcome) => view(outcome),
+                    Err(error) => ApiError::from(error).to_recorded(),
+                });
+                self.service.ledger.run_once(operation, call, render).await?
+            }
+        };
+        Ok(Taken { kept, form: PhantomData })
+    }
+}
+
+/// An answer with data and no meta.
+pub fn answer<T: Serialize>(status: u16, data: &T) -> Recorded {
+    Recorded { status, body: success_body(data, ()), headers: Vec::new() }
+}
+
+/// The answer that is the response for the product's customer.
+pub fn denial_answer(denial: &Denial) -> Option<Recorded> {
+    let headers = denial.headers.0.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    Some(Recorded { status: denial.status, body: serde_json::to_vec(&denial.body).ok()?, headers })
+}
+
+impl FromRequest for Taker {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let key = IdempotencyKey::from_request(request, payload).into_inner();
+        let service = request.app_data::<App>().copied().ok_or(ApiError::Internal);
+        ready(key.and_then(|key| Ok(Self { request: request.clone(), service: service?, idempotency_key: key.0 })))
+    }
+}
+
+impl Describe for Taker {
+    fn describe(description: &mut Description<'_>) {
+        IdempotencyKey::describe(description);
+    }
+}
+
+impl<F> Responder for Taken<F> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        recorded_response(self.kept.recorded, self.kept.is_replay)
+    }
+}
+
+/// How the answer to a taking is documented.
+pub trait TakenForm: 'static {
+    /// Adds the statuses that it can have.
+    fn describe(description: &mut Description<'_>);
+}
+
+impl<F: TakenForm> Describe for Taken<F> {
+    fn describe(description: &mut Description<'_>) {
+        F::describe(description);
+    }
+}
+
+/// What a taking is about: what the ledger judges, and what the answer shows.
+pub struct Aim {
+    /// Whose.
+    pub org: OrgId,
+    /// What is taken.
+    pub taking: Taking,
+    tier: TierName,
+    revision: u64,
+}
+
+/// What is to be taken, as it was written.
+pub struct WrittenTaking {
+    /// `limitKey`
+    pub limit_key: LimitKeyName,
+    /// `amount`
+    pub amount: Option<Quantity>,
+    /// `resource`
+    pub resource: Option<ResourceId>,
+}
+
+impl Aim {
+    /// Finds the limit key, checks that what was written fits it, and finds the value that applies to the org at `now`.
+    pub fn at(
+        fresh: &Fresh,
+        org: &OrgId,
+        facts: &OrgFacts,
+        written: WrittenTaking,
+        kinds: &[Kind],
+        now: UtcMillis,
+    ) -> Result<Self, ApiError> {
+        let WrittenTaking { limit_key, amount, resource } = written;
+        let limit_key = Arc::clone(asked_about(fresh, &limit_key)?);
+        check_kind(&limit_key, kinds)?;
+        let question = WrittenQuestion { amount, resource: resource.clone(), ..WrittenQuestion::default() };
+        question.about(&limit_key).map_err(ApiError::InvalidBody)?;
+        let effective = fresh.catalogue.effective(facts, &limit_key, now);
+        let amount = amount.unwrap_or(Quantity::ONE);
+        let taking = Taking { limit_key, effective, resource, amount, org_banned: facts.banned };
+        Ok(Self { org: org.clone(), taking, tier: facts.tier.clone(), revision: fresh.revision })
+    }
+
+    /// What the answer shows beside the decision.
+    pub fn shown(&self) -> Shown<'_> {
+        let Taking { limit_key, effective, resource, .. } = &self.taking;
+        let source: Source = effective.source;
+        Shown { org: &self.org, limit_key, resource: resource.as_ref(), tier: &self.tier, source, revision: self.revision }
+    }
+}
+
+fn check_kind(limit_key: &LimitKey, kinds: &[Kind]) -> Result<(), ApiError> {
+    if kinds.contains(&limit_key.kind()) {
+        return Ok(());
+    }
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+    let message =
+        format!("must be a limit key of kind {}: {} is of kind {}", names.join(" or "), limit_key.name, limit_key.kind());
+    Err(ApiError::InvalidBody(vec![Issue::new("limitKey", message)]))
+}

@@ -1,0 +1,358 @@
+//! One batch: running values, the rules applied one by one, and what is to be written in the end.
+
+use std::collections::{HashMap, HashSet};
+use std::mem;
+
+use foldhash::fast::RandomState;
+use sea_orm::DatabaseTransaction;
+
+use super::counters::{CounterKey, CounterRef, Counters, span_of};
+use super::operation::{Operation, Outcome, Taking};
+use super::rows;
+use crate::domain::ask::Question;
+use crate::domain::bound::Quantity;
+use crate::domain::counter::{Counter, CounterRefusal, Hold};
+use crate::domain::decision::{Decision, Facts, decide, standing};
+use crate::domain::issue::Issue;
+use crate::domain::names::{LimitKeyName, OrgId};
+use crate::domain::reservation::{Reservation, ReservationId, SettleRefusal, Settlement, Status};
+use crate::domain::time::UtcMillis;
+use crate::store::StoreError;
+
+/// The running values of one transaction.
+pub(super) struct Batch {
+    /// When all of it happens.
+    pub(super) now: UtcMillis,
+    slots: Vec<Slot>,
+    places: HashMap<CounterKey, usize, RandomState>,
+    reservations: HashMap<ReservationId, Held, RandomState>,
+    noted: HashSet<LimitKeyName>,
+}
+
+/// A counter as it runs.
+pub(super) struct Slot {
+    pub(super) key: CounterKey,
+    /// The end of its window, in milliseconds since the epoch.
+    pub(super) window_end: Option<i64>,
+    pub(super) counter: Counter,
+    is_changed: bool,
+}
+
+/// What one operation asks of one counter.
+struct Sum<'a> {
+    place: usize,
+    taking: &'a Taking,
+    amount: Quantity,
+}
+
+/// A reservation as it runs.
+pub(super) struct Held {
+    pub(super) reservation: Reservation,
+    pub(super) change: HeldChange,
+}
+
+/// What is to be written of a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeldChange {
+    None,
+    Made,
+    Settled,
+}
+
+impl Batch {
+    pub(super) fn new(now: UtcMillis) -> Self {
+        Self { now, slots: Vec::new(), places: HashMap::default(), reservations: HashMap::default(), noted: HashSet::new() }
+    }
+
+    /// The counters that are involved.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &CounterKey> {
+        self.slots.iter().map(|slot| &slot.key)
+    }
+
+    /// Reads everything that the operations need: from memory, and otherwise all of it in one statement for each table.
+    pub(super) async fn load(
+        &mut self,
+        db: &DatabaseTransaction,
+        counters: &Counters,
+        operations: impl Iterator<Item = &Operation>,
+    ) -> Result<(), StoreError> {
+        let mut ids: Vec<&ReservationId> = Vec::new();
+        for operation in operations {
+            match operation {
+                Operation::Consume { org, takings } => takings.iter().for_each(|taking| self.involve(org, taking)),
+                Operation::Reserve { id: ReservationId { org, .. }, taking, .. }
+                | Operation::Release { org, taking }
+                | Operation::Reconcile { org, taking, .. } => self.involve(org, taking),
+                Operation::Confirm { id, .. } | Operation::Cancel { id } => ids.push(id),
+            }
+        }
+        for reservation in rows::reservations(db, &ids).await? {
+            self.involve_key(key_of(&reservation), reservation.window.map(|span| span.end.get()));
+            self.reservations.insert(reservation.id.clone(), Held { reservation, change: HeldChange::None });
+        }
+        self.fill(db, counters).await
+    }
+
+    fn involve(&mut self, org: &OrgId, taking: &Taking) {
+        let key = CounterRef::new(org, &taking.limit_key, taking.resource.as_ref(), self.now).to_owned();
+        self.involve_key(key, span_of(&taking.limit_key, self.now).map(|span| span.end.get()));
+    }
+
+    fn involve_key(&mut self, key: CounterKey, window_end: Option<i64>) {
+        if !self.places.contains_key(&key) {
+            self.places.insert(key.clone(), self.slots.len());
+            self.slots.push(Slot { key, window_end, counter: Counter::default(), is_changed: false });
+        }
+    }
+
+    async fn fill(&mut self, db: &DatabaseTransaction, counters: &Counters) -> Result<(), StoreError> {
+        let mut missing = Vec::new();
+        for slot in &mut self.slots {
+            match counters.get(&slot.key.as_ref()) {
+                Some(counter) => slot.counter = counter,
+                None => missing.push(&slot.key),
+            }
+        }
+        // A fixed order of reading is a fixed order of locking, where rows are locked.
+        missing.sort_unstable();
+        let mut found = rows::counters(db, &missing).await?;
+        for slot in &mut self.slots {
+            if let Some(counter) = found.remove(&slot.key) {
+                slot.counter = counter;
+            }
+        }
+        self.expire();
+        Ok(())
+    }
+
+    /// What has expired is settled for good before anything else is judged: its room may be taken from now on.
+    fn expire(&mut self) {
+        for slot in &mut self.slots {
+            let expired = slot.counter.expire(self.now);
+            slot.is_changed |= !expired.is_empty();
+            for hold in expired {
+                let id = ReservationId { org: slot.key.org.clone(), number: hold.reservation };
+                let held = self.reservations.entry(id.clone()).or_insert_with(|| gone(id, &slot.key, hold));
+                held.reservation.settlement = Some(Settlement { status: Status::Expired, confirmed: None, at: self.now });
+                held.change = HeldChange::Settled;
+            }
+        }
+    }
+
+    /// Does one operation to the running values. After an error they are as they were.
+    pub(super) fn apply(&mut self, operation: &Operation) -> Result<Outcome, StoreError> {
+        match operation {
+            Operation::Consume { org, takings } => self.consume(org, takings),
+            Operation::Reserve { id, taking, ttl_seconds } => self.reserve(id, taking, *ttl_seconds),
+            Operation::Release { org, taking } => self.release(org, taking),
+            Operation::Reconcile { org, taking, actual, is_dry_run } => self.reconcile(org, taking, *actual, *is_dry_run),
+            Operation::Confirm { id, amount } => self.settle(id, |held, now| held.confirm(*amount, now)),
+            Operation::Cancel { id } => self.settle(id, Reservation::release),
+        }
+    }
+
+    fn place(&self, org: &OrgId, taking: &Taking) -> Result<usize, StoreError> {
+        let key = CounterRef::new(org, &taking.limit_key, taking.resource.as_ref(), self.now);
+        self.places.get(&key.to_owned()).copied().ok_or_else(not_loaded)
+    }
+
+    fn slot(&mut self, place: usize) -> Result<&mut Slot, StoreError> {
+        self.slots.get_mut(place).ok_or_else(not_loaded)
+    }
+
+    fn judge(&mut self, place: usize, taking: &Taking, amount: Quantity) -> Result<Decision, StoreError> {
+        let now = self.now;
+        let usage = self.slot(place)?.counter.usage(now);
+        let facts = Facts { org_banned: taking.org_banned, usage, ..Facts::default() };
+        let question = Question::Add { amount, current: None, resource: taking.resource.clone() };
+        Ok(decide(&taking.limit_key, taking.effective, &question, &facts, now))
+    }
+
+    fn consume(&mut self, org: &OrgId, takings: &[Taking]) -> Result<Outcome, StoreError> {
+        let sums = self.sums(org, takings)?;
+        let mut decisions = HashMap::with_capacity(sums.len());
+        for Sum { place, taking, amount } in &sums {
+            decisions.insert(*place, self.judge(*place, taking, *amount)?);
+        }
+        if decisions.values().all(|decision| decision.refusal.is_none()) {
+            self.take_all(&sums)?;
+            takings.iter().for_each(|taking| self.note(&taking.limit_key.name));
+            decisions = decisions.into_iter().map(|(place, decision)| (place, decision.taken())).collect();
+        }
+        let of = |taking| decisions.get(&self.place(org, taking)?).cloned().ok_or_else(not_loaded);
+        takings.iter().map(of).collect::<Result<_, StoreError>>().map(Outcome::Consumed)
+    }
+
+    /// What is asked of each counter: takings of the same one add up.
+    fn sums<'a>(&self, org: &OrgId, takings: &'a [Taking]) -> Result<Vec<Sum<'a>>, StoreError> {
+        let mut sums: Vec<Sum<'_>> = Vec::with_capacity(takings.len());
+        for taking in takings {
+            let place = self.place(org, taking)?;
+            match sums.iter_mut().find(|sum| sum.place == place) {
+                None => sums.push(Sum { place, taking, amount: taking.amount }),
+                Some(sum) => {
+                    let total = Quantity::new(sum.amount.get().saturating_add(taking.amount.get()));
+                    sum.amount = total.map_err(|_| conflict(CounterRefusal::TooMuch))?;
+                }
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Takes all of them. If one counter cannot take it, those before it give it back.
+    fn take_all(&mut self, sums: &[Sum<'_>]) -> Result<(), StoreError> {
+        for (done, Sum { place, amount, .. }) in sums.iter().enumerate() {
+            let slot = self.slot(*place)?;
+            if let Err(refusal) = slot.counter.take(*amount) {
+                for Sum { place, amount, .. } in sums.iter().take(done) {
+                    self.slot(*place)?.counter.release(*amount).map_err(conflict)?;
+                }
+                return Err(conflict(refusal));
+            }
+            slot.is_changed = true;
+        }
+        Ok(())
+    }
+
+    fn reserve(&mut self, id: &ReservationId, taking: &Taking, ttl_seconds: u64) -> Result<Outcome, StoreError> {
+        let place = self.place(&id.org, taking)?;
+        let decision = self.judge(place, taking, taking.amount)?;
+        if decision.refusal.is_some() {
+            return Ok(Outcome::Reserved(decision, None));
+        }
+        let now = self.now;
+        let reservation = Reservation {
+            id: id.clone(),
+            limit_key: taking.limit_key.name.clone(),
+            resource: taking.resource.clone(),
+            window: span_of(&taking.limit_key, now),
+            amount: taking.amount,
+            created_at: now,
+            expires_at: now.plus_seconds(ttl_seconds),
+            settlement: None,
+        };
+        let slot = self.slot(place)?;
+        slot.counter.hold(reservation.as_hold()).map_err(conflict)?;
+        slot.is_changed = true;
+        self.note(&taking.limit_key.name);
+        let held = Held { reservation: reservation.clone(), change: HeldChange::Made };
+        self.reservations.insert(id.clone(), held);
+        Ok(Outcome::Reserved(decision.held(), Some(reservation)))
+    }
+
+    fn release(&mut self, org: &OrgId, taking: &Taking) -> Result<Outcome, StoreError> {
+        let (place, now) = (self.place(org, taking)?, self.now);
+        let slot = self.slot(place)?;
+        slot.counter.release(taking.amount).map_err(conflict)?;
+        slot.is_changed = true;
+        let usage = slot.counter.usage(now);
+        Ok(Outcome::Released(standing(&taking.limit_key, taking.effective, taking.amount, usage, now)))
+    }
+
+    fn reconcile(&mut self, org: &OrgId, taking: &Taking, actual: Quantity, is_dry_run: bool) -> Result<Outcome, StoreError> {
+        let place = self.place(org, taking)?;
+        let slot = self.slot(place)?;
+        let recorded = slot.counter.used();
+        if !is_dry_run {
+            slot.counter.reconcile(actual).map_err(conflict)?;
+            slot.is_changed = true;
+            self.note(&taking.limit_key.name);
+        }
+        Ok(Outcome::Reconciled(recorded))
+    }
+
+    fn settle(
+        &mut self,
+        id: &ReservationId,
+        how: impl FnOnce(&Reservation, UtcMillis) -> Result<Option<Settlement>, SettleRefusal>,
+    ) -> Result<Outcome, StoreError> {
+        let now = self.now;
+        let held = self.reservations.get_mut(id).ok_or(StoreError::NoReservation)?;
+        let settlement = how(&held.reservation, now).map_err(|refusal| settle_refused(&refusal))?;
+        if let Some(settlement) = settlement {
+            let place = self.places.get(&key_of(&held.reservation)).copied().ok_or_else(not_loaded)?;
+            let slot = self.slots.get_mut(place).ok_or_else(not_loaded)?;
+            slot.counter.unhold(id.number);
+            if let Some(confirmed) = settlement.confirmed {
+                // It was held, so there is room for it: the sum does not grow.
+                slot.counter.take(confirmed).map_err(conflict)?;
+            }
+            slot.is_changed = true;
+            held.reservation.settlement = Some(settlement);
+            // One that was made in this very batch is written as it has become.
+            if held.change == HeldChange::None {
+                held.change = HeldChange::Settled;
+            }
+        }
+        Ok(Outcome::Settled(held.reservation.clone()))
+    }
+
+    fn note(&mut self, limit_key: &LimitKeyName) {
+        if !self.noted.contains(limit_key) {
+            self.noted.insert(limit_key.clone());
+        }
+    }
+
+    /// The limit keys that were taken from.
+    pub(super) fn take_noted(&mut self) -> HashSet<LimitKeyName> {
+        mem::take(&mut self.noted)
+    }
+
+    /// Writes what has changed, in the order of the keys.
+    pub(super) async fn write(&self, db: &DatabaseTransaction, noted: &HashSet<LimitKeyName>) -> Result<(), StoreError> {
+        let mut changed: Vec<&Slot> = self.slots.iter().filter(|slot| slot.is_changed).collect();
+        changed.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        rows::write_counters(db, &changed).await?;
+        let of = |change| self.reservations.values().filter(move |held| held.change == change).map(|held| &held.reservation);
+        rows::write_reservations(db, of(HeldChange::Made).collect()).await?;
+        rows::settle_reservations(db, of(HeldChange::Settled).collect()).await?;
+        Ok(rows::note_limit_keys(db, self.noted.difference(noted).collect()).await?)
+    }
+
+    /// Shows what was committed to whoever asks.
+    pub(super) fn publish(self, counters: &Counters) {
+        for slot in self.slots {
+            counters.put(slot.key, slot.counter);
+        }
+    }
+}
+
+/// The counter that a reservation belongs to.
+fn key_of(reservation: &Reservation) -> CounterKey {
+    CounterKey {
+        org: reservation.id.org.clone(),
+        limit_key: reservation.limit_key.clone(),
+        resource: reservation.resource.clone(),
+        window_start: reservation.window.map_or(0, |span| span.start.get()),
+    }
+}
+
+/// An expired reservation of which no more is needed than that it is to be settled.
+fn gone(id: ReservationId, key: &CounterKey, hold: Hold) -> Held {
+    let reservation = Reservation {
+        id,
+        limit_key: key.limit_key.clone(),
+        resource: key.resource.clone(),
+        window: None,
+        amount: hold.amount,
+        created_at: hold.expires_at,
+        expires_at: hold.expires_at,
+        settlement: None,
+    };
+    Held { reservation, change: HeldChange::None }
+}
+
+fn conflict(refusal: CounterRefusal) -> StoreError {
+    StoreError::Conflict(refusal.sentence())
+}
+
+fn settle_refused(refusal: &SettleRefusal) -> StoreError {
+    match refusal {
+        SettleRefusal::MoreThanHeld(_) => StoreError::Invalid(vec![Issue::new("amount", refusal.sentence())]),
+        SettleRefusal::Ended(..) => StoreError::Conflict(refusal.sentence()),
+    }
+}
+
+fn not_loaded() -> StoreError {
+    StoreError::Internal("A counter was judged that was not read".to_owned())
+}

@@ -1,0 +1,156 @@
+//! Usage and reservations: one writer that commits many callers' takings in one transaction.
+//!
+//! Whoever takes joins a bounded queue and is answered after the commit. The writer takes what has queued up, reads the counters
+//! involved, lets the rules judge the operations one by one against the running values, writes, commits, and only then answers
+//! everybody. A caller that hangs up cancels nothing. What was committed is kept in memory for questions, which wait for nobody.
+
+mod batch;
+mod counters;
+mod housekeeping;
+mod operation;
+mod reads;
+mod rows;
+mod statements;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::domain::counter::Counter;
+use crate::domain::time::UtcMillis;
+use crate::store::{IdempotentCall, Recorded, Store, StoreError};
+
+pub use counters::{CounterKey, CounterRef, span_of};
+pub use housekeeping::Swept;
+pub use operation::{Operation, Outcome, Taking};
+pub use reads::{CounterUsage, UsagePlace};
+
+use counters::Counters;
+use writer::{Job, LoadJob, Once, TakeJob, Writer};
+
+/// Callers that may wait at a time: some ten full batches. Whoever finds the queue full is told at once.
+const QUEUE: usize = 8_192;
+
+/// Where the ledger reads the time.
+pub type Clock = Arc<dyn Fn() -> UtcMillis + Send + Sync>;
+
+/// The ledger of a running service. Clones share it.
+#[derive(Clone)]
+pub struct Ledger {
+    store: Store,
+    counters: Arc<Counters>,
+    queue: mpsc::Sender<Job>,
+}
+
+/// An answer that is kept under an idempotency key.
+pub struct Kept {
+    /// The answer, as it was written.
+    pub recorded: Recorded,
+    /// Whether it was given before, and nothing was done now.
+    pub is_replay: bool,
+}
+
+/// Writes the answer that is to be kept; nothing for what is not.
+pub type Render = Box<dyn Fn(Result<&Outcome, &StoreError>) -> Option<Recorded> + Send + Sync>;
+
+impl Ledger {
+    /// Starts the writer. At most `counters` counters are kept in memory.
+    pub fn start(store: Store, counters: u64, clock: Clock) -> Self {
+        Self::with_queue(store, counters, clock, QUEUE)
+    }
+
+    fn with_queue(store: Store, counters: u64, clock: Clock, places: usize) -> Self {
+        let (queue, jobs) = mpsc::channel(places);
+        let counters = Arc::new(Counters::new(counters));
+        let writer = Writer::new(store.clone(), Arc::clone(&counters), clock);
+        tokio::spawn(writer.run(jobs));
+        Self { store, counters, queue }
+    }
+
+    /// Does one operation, and answers after it is on disk.
+    ///
+    /// Errors: [`StoreError::Unavailable`] when the queue is full or the storage fails, [`StoreError::Conflict`],
+    /// [`StoreError::NotFound`], [`StoreError::Invalid`]. After [`StoreError::Internal`] the outcome is not known.
+    pub async fn run(&self, operation: Operation) -> Result<Outcome, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Job::Take(Box::new(TakeJob { operation, once: None, reply })))?;
+        match answered(answer).await?? {
+            writer::Answer::Outcome(outcome) => Ok(outcome),
+            writer::Answer::Kept(_) => Err(StoreError::Internal("An answer was kept that nobody asked to keep".to_owned())),
+        }
+    }
+
+    /// Does one operation once: a call that was answered before is answered the same again, and nothing is done.
+    ///
+    /// `render` writes the answer inside the transaction, so that it is kept if and only if the effect is.
+    /// Errors: those of [`Self::run`] that are no answers, and those of idempotency keys.
+    pub async fn run_once(&self, operation: Operation, call: IdempotentCall, render: Render) -> Result<Kept, StoreError> {
+        let running = self.store.enter(&call)?;
+        let (reply, answer) = oneshot::channel();
+        let once = Some(Once { call, render, running });
+        self.enqueue(Job::Take(Box::new(TakeJob { operation, once, reply })))?;
+        match answered(answer).await?? {
+            writer::Answer::Kept(kept) => Ok(kept),
+            writer::Answer::Outcome(_) => Err(StoreError::Internal("The answer could not be kept".to_owned())),
+        }
+    }
+
+    /// What is known of a counter: from memory, or read once for everybody who asks.
+    pub async fn counter(&self, key: CounterRef<'_>) -> Result<Counter, StoreError> {
+        if let Some(counter) = self.counters.get(&key) {
+            return Ok(counter);
+        }
+        // Boxed, so that the future of a question that is answered from memory stays small.
+        let mut loaded = Box::pin(self.load(vec![key.to_owned()])).await?;
+        Ok(loaded.pop().unwrap_or_default())
+    }
+
+    /// Several counters, in order.
+    pub async fn counters(&self, keys: Vec<CounterKey>) -> Result<Vec<Counter>, StoreError> {
+        let known: Option<Vec<Counter>> = keys.iter().map(|key| self.counters.get(&key.as_ref())).collect();
+        match known {
+            Some(known) => Ok(known),
+            None => self.load(keys).await,
+        }
+    }
+
+    async fn load(&self, keys: Vec<CounterKey>) -> Result<Vec<Counter>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Job::Load(LoadJob { keys, reply }))?;
+        answered(answer).await?
+    }
+
+    /// Waits until everything that was done through the store before this call is seen by every question.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.enqueue(Job::Settle { reply })?;
+        answered(answer).await?
+    }
+
+    /// Takes no more operations, and waits until those that are queued are answered.
+    pub async fn close(&self) {
+        let (reply, answer) = oneshot::channel();
+        // If nobody takes it, the writer has ended already.
+        if self.queue.send(Job::Close { reply }).await.is_ok() {
+            drop(answer.await);
+        }
+    }
+
+    fn enqueue(&self, job: Job) -> Result<(), StoreError> {
+        self.queue.try_send(job).map_err(|refused| {
+            StoreError::Unavailable(match refused {
+                mpsc::error::TrySendError::Full(_) => "The queue of the ledger is full".to_owned(),
+                mpsc::error::TrySendError::Closed(_) => "The ledger is closed".to_owned(),
+            })
+        })
+    }
+}
+
+async fn answered<T>(answer: oneshot::Receiver<T>) -> Result<T, StoreError> {
+    answer
+        .await
+        .map_err(|_| StoreError::Internal("The writer of the ledger gave no answer: the outcome is not known".to_owned()))
+}

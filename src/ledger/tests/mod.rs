@@ -1,0 +1,3 @@
+//! The ledger on a real database file.
+
+pub(super) mod faults;

@@ -1,0 +1,254 @@
+//! The writer: takes what has queued up, commits it in one transaction, and answers everybody.
+
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::Batch;
+use super::counters::{CounterKey, Counters};
+use super::operation::{Operation, Outcome};
+use super::{Clock, Kept, Render, rows};
+use crate::domain::counter::Counter;
+use crate::domain::names::LimitKeyName;
+use crate::store::{IdempotentCall, Lane, Recall, RunningCall, Store, StoreError};
+
+/// Operations in one transaction: enough that the disk's work for one is nothing, few enough that nobody waits long.
+const MAX_BATCH: usize = 1_024;
+
+/// What waits in the queue.
+pub(super) enum Job {
+    /// An operation.
+    Take(Box<TakeJob>),
+    /// Counters that a question needs and that are not in memory.
+    Load(LoadJob),
+    /// To know that everything before it is done.
+    Settle { reply: oneshot::Sender<Result<(), StoreError>> },
+    /// No more operations.
+    Close { reply: oneshot::Sender<()> },
+}
+
+/// An operation that waits.
+pub(super) struct TakeJob {
+    pub(super) operation: Operation,
+    pub(super) once: Option<Once>,
+    pub(super) reply: oneshot::Sender<Result<Answer, StoreError>>,
+}
+
+/// A question that waits for counters.
+pub(super) struct LoadJob {
+    pub(super) keys: Vec<CounterKey>,
+    pub(super) reply: oneshot::Sender<Result<Vec<Counter>, StoreError>>,
+}
+
+/// That an operation is to be done once.
+pub(super) struct Once {
+    pub(super) call: IdempotentCall,
+    pub(super) render: Render,
+    /// Dropped with the job, when it is answered.
+    #[expect(dead_code, reason = "it only has to live as long as the operation runs")]
+    pub(super) running: RunningCall,
+}
+
+/// How an operation is answered.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are of the large one")]
+pub(super) enum Answer {
+    Outcome(Outcome),
+    Kept(Kept),
+}
+
+type Answers = Vec<Result<Answer, StoreError>>;
+
+/// The only one who changes usage.
+pub(super) struct Writer {
+    store: Store,
+    counters: Arc<Counters>,
+    clock: Clock,
+    /// The limit keys that are known to be noted as taken from.
+    noted: HashSet<LimitKeyName>,
+}
+
+/// What has queued up, by what is to be done about it.
+#[derive(Default)]
+struct Queued {
+    takes: Vec<TakeJob>,
+    loads: Vec<LoadJob>,
+    settles: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    closes: Vec<oneshot::Sender<()>>,
+}
+
+impl Queued {
+    fn sort(jobs: impl Iterator<Item = Job>) -> Self {
+        let mut queued = Self::default();
+        for job in jobs {
+            match job {
+                Job::Take(take) => queued.takes.push(*take),
+                Job::Load(load) => queued.loads.push(load),
+                Job::Settle { reply } => queued.settles.push(reply),
+                Job::Close { reply } => queued.closes.push(reply),
+            }
+        }
+        queued
+    }
+}
+
+impl Writer {
+    pub(super) fn new(store: Store, counters: Arc<Counters>, clock: Clock) -> Self {
+        Self { store, counters, clock, noted: HashSet::new() }
+    }
+
+    /// Until nobody can queue any more. A panic costs the callers of one batch their answer, not the service its writer.
+    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut buffer = Vec::with_capacity(MAX_BATCH);
+        let mut closing = Vec::new();
+        while jobs.recv_many(&mut buffer, MAX_BATCH).await > 0 {
+            let mut queued = Queued::sort(buffer.drain(..));
+            if !queued.closes.is_empty() {
+                jobs.close();
+                closing.append(&mut queued.closes);
+            }
+            if AssertUnwindSafe(self.serve(queued)).catch_unwind().await.is_err() {
+                tracing::error!("a batch of the ledger panicked: its outcome is not known to its callers");
+                // It may have been committed: what memory says is read again.
+                self.counters.clear();
+            }
+        }
+        for reply in closing {
+            // Whoever closed may have gone.
+            reply.send(()).ok();
+        }
+    }
+
+    async fn serve(&mut self, queued: Queued) {
+        let Queued { takes, loads, settles, .. } = queued;
+        if !loads.is_empty() {
+            self.load(loads).await;
+        }
+        if !takes.is_empty() || !settles.is_empty() {
+            self.take(takes, settles).await;
+        }
+    }
+
+    /// Reads what questions need, all in one go. They need no right to write, so they go on when there is none to be had.
+    async fn load(&self, loads: Vec<LoadJob>) {
+        let missing = loads.iter().flat_map(|load| &load.keys).filter(|key| self.counters.get(&key.as_ref()).is_none());
+        let missing: Vec<&CounterKey> = missing.collect();
+        let found = rows::counters(self.store.reader(), &missing).await;
+        for LoadJob { keys, reply } in loads {
+            let answer = found.as_ref().map_err(Clone::clone).map(|found| {
+                let known = |key: &CounterKey| self.counters.get(&key.as_ref()).or_else(|| found.get(key).cloned());
+                keys.iter().map(|key| known(key).unwrap_or_default()).collect()
+            });
+            // A caller that hung up needs no answer.
+            reply.send(answer).ok();
+        }
+        for (key, counter) in found.into_iter().flatten() {
+            self.counters.put(key, counter);
+        }
+    }
+
+    async fn take(&mut self, jobs: Vec<TakeJob>, settles: Vec<oneshot::Sender<Result<(), StoreError>>>) {
+        let (answers, settled) = match self.attempt(&jobs).await {
+            Ok(answers) => (answers, Ok(())),
+            // One of them is to blame. Alone, it fails alone.
+            Err(error) if is_fault(&error) && jobs.len() > 1 => (self.attempt_each(&jobs).await, Ok(())),
+            Err(error) => (jobs.iter().map(|_| Err(error.clone())).collect(), Err(error)),
+        };
+        for (job, answer) in jobs.into_iter().zip(answers) {
+            // The call has ended before its caller knows, so that the next one with its key is a repetition, not a collision.
+            drop(job.once);
+            job.reply.send(answer).ok();
+        }
+        for settle in settles {
+            settle.send(settled.clone()).ok();
+        }
+    }
+
+    async fn attempt_each(&mut self, jobs: &[TakeJob]) -> Answers {
+        let mut answers = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let answer = self.attempt(std::slice::from_ref(job)).await;
+            answers.push(answer.and_then(|mut answers| answers.pop().unwrap_or_else(|| Err(no_answer()))));
+        }
+        answers
+    }
+
+    /// One transaction. After an error nothing of it has happened, unless the storage failed in the very moment of the commit.
+    async fn attempt(&mut self, jobs: &[TakeJob]) -> Result<Answers, StoreError> {
+        let mut lane = self.store.lane().await?;
+        self.counters.forget(&lane.take_forgotten());
+        let mut batch = Batch::new((self.clock)());
+        match self.fill(&mut lane, &mut batch, jobs).await {
+            Ok(answers) => {
+                #[cfg(test)]
+                super::tests::faults::reach("before the commit")?;
+                if let Err(error) = lane.commit().await {
+                    // Whether it is on disk is not known: what memory says of it is read again.
+                    batch.keys().for_each(|key| self.counters.remove(key));
+                    return Err(error);
+                }
+                #[cfg(test)]
+                super::tests::faults::strike("after the commit");
+                self.noted.extend(batch.take_noted());
+                batch.publish(&self.counters);
+                Ok(answers)
+            }
+            Err(error) => {
+                // If it cannot be undone, it is undone with the connection.
+                lane.rollback().await.ok();
+                Err(error)
+            }
+        }
+    }
+
+    async fn fill(&self, lane: &mut Lane, batch: &mut Batch, jobs: &[TakeJob]) -> Result<Answers, StoreError> {
+        let calls: Vec<&IdempotentCall> = jobs.iter().filter_map(|job| job.once.as_ref()).map(|once| &once.call).collect();
+        let mut recalls = if calls.is_empty() { Vec::new() } else { lane.recall(&calls, batch.now).await? }.into_iter();
+        let recalls: Vec<Option<Recall>> = jobs.iter().map(|job| job.once.as_ref().and_then(|_| recalls.next())).collect();
+        let is_due = |recall: &Option<Recall>| matches!(recall, None | Some(Recall::New));
+        let due = jobs.iter().zip(&recalls).filter(|(_, recall)| is_due(recall)).map(|(job, _)| &job.operation);
+        batch.load(lane.db(), &self.counters, due).await?;
+        let mut answers = Vec::with_capacity(jobs.len());
+        for (job, recall) in jobs.iter().zip(recalls) {
+            answers.push(match recall {
+                Some(Recall::Answered(recorded)) => Ok(Answer::Kept(Kept { recorded, is_replay: true })),
+                Some(Recall::Refused(error)) => Err(error),
+                Some(Recall::New) | None => answer(batch.apply(&job.operation), job.once.as_ref()),
+            });
+        }
+        batch.write(lane.db(), &self.noted).await?;
+        let kept: Vec<_> = jobs.iter().zip(&answers).filter_map(|(job, answer)| newly_kept(job, answer)).collect();
+        if !kept.is_empty() {
+            lane.keep(&kept, batch.now).await?;
+        }
+        Ok(answers)
+    }
+}
+
+/// The answer of an operation that was done just now, in the form that its caller asked for.
+fn answer(result: Result<Outcome, StoreError>, once: Option<&Once>) -> Result<Answer, StoreError> {
+    let Some(once) = once else { return result.map(Answer::Outcome) };
+    match (once.render)(result.as_ref()) {
+        Some(recorded) => Ok(Answer::Kept(Kept { recorded, is_replay: false })),
+        None => result.map(Answer::Outcome),
+    }
+}
+
+fn newly_kept<'a>(
+    job: &'a TakeJob,
+    answer: &'a Result<Answer, StoreError>,
+) -> Option<(&'a IdempotentCall, &'a crate::store::Recorded)> {
+    let (Some(once), Ok(Answer::Kept(Kept { recorded, is_replay: false }))) = (&job.once, answer) else { return None };
+    Some((&once.call, recorded))
+}
+
+/// Whether the statement or the program is at fault, rather than the storage.
+const fn is_fault(error: &StoreError) -> bool {
+    matches!(error, StoreError::Internal(_))
+}
+
+fn no_answer() -> StoreError {
+    StoreError::Internal("An operation has no answer".to_owned())
+}
