@@ -69,6 +69,9 @@ pub struct ServeSettings {
     /// How many API keys are kept in memory.
     #[arg(long, env = "PLIMSOLL_CACHE_API_KEYS", value_name = "PLIMSOLL_CACHE_API_KEYS", default_value_t = 100_000)]
     pub cache_api_keys: u64,
+    /// How many idempotency keys each caller may use in 24 hours; one more is a 429.
+    #[arg(long, env = "PLIMSOLL_IDEMPOTENCY_RECORDS", value_name = "PLIMSOLL_IDEMPOTENCY_RECORDS", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub idempotency_records: u64,
     /// How many counters of usage are kept in memory, at some 250 bytes each.
     #[arg(long, env = "PLIMSOLL_CACHE_COUNTERS", value_name = "PLIMSOLL_CACHE_COUNTERS", default_value_t = 100_000)]
     pub cache_counters: u64,

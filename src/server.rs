@@ -31,7 +31,7 @@ use crate::identity::secret::{NewSecret, hash_of};
 use crate::ledger::Ledger;
 use crate::snapshot::{CacheSizes, Directory, Known};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
-use crate::store::{Access, Store, StoreError};
+use crate::store::{Access, AnswerSizes, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// The longest that a request's head may take to arrive.
@@ -77,7 +77,8 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         Some(jwt) => Some(JwtVerifier::start(jwt, clock::now()).await?),
         None => None,
     };
-    let store = Store::open(database_url, Access::ReadWrite).await.map_err(|error| error.to_string())?;
+    let sizes = AnswerSizes { per_caller: settings.idempotency_records, ..AnswerSizes::default() };
+    let store = Store::open_sized(database_url, Access::ReadWrite, sizes).await.map_err(|error| error.to_string())?;
     let failed = |error: StoreError| format!("The database cannot be read: {error}");
     if let Some(file) = &settings.catalog {
         by_hand::apply(&store, file, false).await?;
@@ -109,6 +110,7 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     });
     let keeping = Keeping { windows: settings.keep_windows_days, audit: settings.keep_audit_days };
     tokio::spawn(keep_house(service, keeping));
+    tokio::spawn(settle_answers(service));
     let running = listen(settings, table, service)?;
     tracing::info!("listening on http://{}", running.address);
     Ok(Started { running, new_admin_key })
@@ -225,6 +227,21 @@ async fn clean(service: &Service, keeping: Keeping) -> Result<(), StoreError> {
         let before = clock::now().plus_millis(i64::from(days).saturating_mul(DAY_MILLIS).saturating_neg());
         while service.store.sweep_audit(before, SWEEP_ROWS).await? >= u64::from(SWEEP_ROWS) {}
     }
+    Ok(())
+}
+
+/// Writes down where idempotency records are, when memory has enough of them. What fails is tried again when there are more.
+async fn settle_answers(service: Kept) {
+    loop {
+        service.store.answers_are_full().await;
+        if let Err(error) = settle_all(&service.store).await {
+            tracing::warn!(%error, "the places of idempotency records could not be written");
+        }
+    }
+}
+
+async fn settle_all(store: &Store) -> Result<(), StoreError> {
+    while store.settle_answers().await? {}
     Ok(())
 }
 

@@ -304,8 +304,8 @@ fn error_meta() -> ObjectBuilder {
         .property("earliest", text("`retention_exceeded`: the first day that may be read."))
         .property("required", text("`insufficient_scope`: the scope that is missing."))
         .property("granted", scopes.description(Some("`insufficient_scope`: the scopes of the caller.")))
-        .property("bucket", text("`rate_limit_exceeded`: the window, of a limit key of kind rate."))
-        .property("retryAfter", number("`rate_limit_exceeded`: seconds to wait, of a limit key of kind rate."))
+        .property("bucket", text("`rate_limit_exceeded`: the window, of a limit key of kind rate; or `idempotency`."))
+        .property("retryAfter", number("`rate_limit_exceeded` with a `bucket`: seconds to wait."))
         .property("replacement", text("`gone`: what to use instead, if there is something."))
 }
 

@@ -11,7 +11,7 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Tr
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::Store;
-use super::answers::{Answers, Kept, Recall};
+use super::answers::{Answers, Changes, Recall};
 use super::error::StoreError;
 use super::once::{IdempotentCall, Recorded};
 use crate::domain::names::OrgId;
@@ -41,7 +41,7 @@ impl LaneState {
 pub struct Lane {
     // Before the turn: the next one must find the transaction ended.
     db: DatabaseTransaction,
-    kept: Kept,
+    changes: Changes,
     forgotten: Vec<OrgId>,
     state: OwnedMutexGuard<LaneState>,
 }
@@ -60,7 +60,7 @@ impl Store {
             state.answers.catch_up(&db).await?;
             state.is_unsure = false;
         }
-        Ok(Lane { db, kept: Kept::default(), forgotten: Vec::new(), state })
+        Ok(Lane { db, changes: Changes::default(), forgotten: Vec::new(), state })
     }
 }
 
@@ -85,7 +85,7 @@ impl Lane {
 
     /// Keeps the answers to calls that are [new](Recall::New), as a part of the transaction.
     pub async fn keep(&mut self, answers: &[(&IdempotentCall, &Recorded)], now: UtcMillis) -> Result<(), StoreError> {
-        self.state.answers.keep(&self.db, &mut self.kept, answers, now).await
+        self.state.answers.keep(&self.db, &mut self.changes, answers, now).await
     }
 
     /// The usage of this org is deleted by this transaction: once it is committed, the ledger must not remember it.
@@ -98,6 +98,11 @@ impl Lane {
         std::mem::take(&mut self.state.forgotten)
     }
 
+    /// What the transaction does to the record of answers, for memory to follow.
+    pub(super) const fn changes(&mut self) -> &mut Changes {
+        &mut self.changes
+    }
+
     /// The record of answers.
     pub(super) fn answers(&mut self) -> &mut Answers {
         &mut self.state.answers
@@ -107,13 +112,13 @@ impl Lane {
     ///
     /// After an error nothing of it is acknowledged; the next turn finds out what the database holds.
     pub async fn commit(self) -> Result<(), StoreError> {
-        let Self { db, kept, forgotten, mut state } = self;
+        let Self { db, changes, forgotten, mut state } = self;
         // Forgetting an org for nothing only costs reading it again, so it does not wait for the outcome.
         state.forgotten.extend(forgotten);
         state.is_unsure = true;
         db.commit().await?;
         state.is_unsure = false;
-        state.answers.follow(kept);
+        state.answers.follow(changes);
         Ok(())
     }
 

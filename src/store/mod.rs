@@ -31,9 +31,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
-pub use answers::{Recall, Swept};
+pub use answers::{AnswerSizes, Recall, Swept};
 pub use error::StoreError;
 pub use expected::{Expected, IfMatch};
 pub use lane::Lane;
@@ -56,6 +56,7 @@ struct Inner {
     committed: watch::Sender<u64>,
     running: once::Running,
     lane: Arc<Mutex<lane::LaneState>>,
+    answers_full: Arc<Notify>,
     /// Keeps other processes from serving the same file.
     lock: Option<File>,
 }

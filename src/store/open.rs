@@ -15,7 +15,7 @@ use sea_orm::{
 };
 use tokio::sync::watch;
 
-use super::answers::Answers;
+use super::answers::{AnswerSizes, Answers};
 use super::error::StoreError;
 use super::file::{self, Content};
 use super::lane::LaneState;
@@ -90,6 +90,13 @@ impl Store {
     ///
     /// Errors are sentences that name the URL or the file and what is wrong with it; none of them has changed the file.
     pub async fn open(url: &str, access: Access) -> Result<Self, OpenError> {
+        Self::open_sized(url, access, AnswerSizes::default()).await
+    }
+
+    /// Opens the database, to keep so many answers.
+    ///
+    /// Errors are those of [`Store::open`].
+    pub async fn open_sized(url: &str, access: Access, sizes: AnswerSizes) -> Result<Self, OpenError> {
         let location = Location::parse(url)?;
         let path = resolve(&location, access)?;
         let lock = match access {
@@ -104,7 +111,7 @@ impl Store {
                 return Err(error);
             }
         };
-        let store = connect(&path, access, lock).await;
+        let store = connect(&path, access, sizes, lock).await;
         store.map_err(|error| error.at(&path))
     }
 }
@@ -249,7 +256,7 @@ impl Lock {
     }
 }
 
-async fn connect(path: &Path, access: Access, lock: Option<File>) -> Result<Store, Trouble> {
+async fn connect(path: &Path, access: Access, sizes: AnswerSizes, lock: Option<File>) -> Result<Store, Trouble> {
     let writer = match access {
         Access::ReadWrite => Some(open_writer(path).await?),
         Access::ReadOnly => None,
@@ -257,11 +264,13 @@ async fn connect(path: &Path, access: Access, lock: Option<File>) -> Result<Stor
     let reader = pool(options(path).read_only(true), READERS).await?;
     check_applied(&reader).await?;
     let answers = match &writer {
-        Some(writer) => Answers::load(writer).await?,
-        None => Answers::none(),
+        Some(writer) => Answers::load(writer, sizes).await?,
+        None => Answers::none(sizes),
     };
+    let answers_full = answers.fullness();
     let lane = LaneState::new(answers);
-    let inner = Inner { reader, writer, committed: watch::Sender::new(0), running: Running::default(), lane, lock };
+    let (committed, running) = (watch::Sender::new(0), Running::default());
+    let inner = Inner { reader, writer, committed, running, lane, answers_full, lock };
     let store = Store(Arc::new(inner));
     let revision = store.revision().await?;
     store.announce(revision);

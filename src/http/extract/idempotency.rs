@@ -35,9 +35,11 @@ impl Describe for IdempotencyKey {
         description.error("idempotency_key_reused");
         description.error("idempotency_in_progress");
         description.error("invalid_params");
+        description.error("rate_limit_exceeded");
         let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[!-~]{1,255}$"));
-        let text = "The same key, route and body replays the first answer, with `Idempotent-Replayed: true`, for 24 hours (the latest 10,000 of each caller). \
-                    An answer is opened by the credential that it was given to.";
+        let text = "The same key, route and body replays the first answer, with `Idempotent-Replayed: true`, for 24 hours. \
+                    An answer to an admin write is opened by the credential that it was given to. \
+                    A caller that has as many answers kept as it may have is refused with `rate_limit_exceeded` and the bucket `idempotency`.";
         description.header_parameter("Idempotency-Key", text, schema);
     }
 }

@@ -1,11 +1,12 @@
 //! The rows of answers, written and read many at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
 use super::super::once::{IdempotentCall, Recorded};
+use super::Place;
 use super::recent::hash_of;
 
 /// So many rows go into one statement: few sizes, so that each statement is prepared once.
@@ -15,17 +16,25 @@ const SIZES: [usize; 4] = [64, 16, 4, 1];
 pub(super) type Texts = LazyLock<[String; SIZES.len()]>;
 
 static INSERT: Texts = LazyLock::new(|| {
-    let columns = "seq, created_at, caller, key_hash, fingerprint, status, is_sealed, headers, body";
-    SIZES.map(|rows| format!("INSERT INTO answer ({columns}) VALUES {}", list("(?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)))
+    texts(|rows| format!("INSERT INTO answer ({COLUMNS}) VALUES {}", list("(?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)))
 });
-static SELECT: Texts = LazyLock::new(|| {
-    let columns = "seq, created_at, caller, key_hash, fingerprint, status, is_sealed, headers, body";
-    SIZES.map(|rows| format!("SELECT {columns} FROM answer WHERE seq IN ({})", list("?", rows)))
-});
+static SELECT: Texts =
+    LazyLock::new(|| texts(|rows| format!("SELECT {COLUMNS} FROM answer WHERE seq IN ({})", list("?", rows))));
 static COUNT_UP: Texts = LazyLock::new(|| {
-    let conflict = "ON CONFLICT (caller) DO UPDATE SET records = records + excluded.records";
-    SIZES.map(|rows| format!("INSERT INTO answer_count (caller, records, since) VALUES {} {conflict}", list("(?, ?, ?)", rows)))
+    let add = "ON CONFLICT (caller) DO UPDATE SET records = records + excluded.records";
+    texts(|rows| format!("INSERT INTO answer_count (caller, records, since) VALUES {} {add}", list("(?, ?, ?)", rows)))
 });
+static COUNTS: Texts = LazyLock::new(|| {
+    texts(|rows| format!("SELECT caller, records, since FROM answer_count WHERE caller IN ({})", list("?", rows)))
+});
+const COLUMNS: &str = "seq, created_at, caller, key_hash, fingerprint, status, is_sealed, headers, body";
+const PLACES: &str = "SELECT caller, key_hash, seq, created_at FROM answer WHERE seq >= ? ORDER BY seq LIMIT ?";
+const OLDEST: &str = "SELECT created_at FROM answer ORDER BY seq LIMIT 1";
+
+/// The texts that this makes for so many rows.
+pub(super) fn texts(text: impl Fn(usize) -> String) -> [String; SIZES.len()] {
+    SIZES.map(text)
+}
 
 /// An element so many times, with commas between.
 pub(super) fn list(element: &str, times: usize) -> String {
@@ -128,38 +137,55 @@ pub(super) async fn insert(db: &impl ConnectionTrait, rows: Vec<Row>) -> Result<
 }
 
 /// The rows with these numbers, as far as they are still there.
-pub(super) async fn select(db: &impl ConnectionTrait, seqs: &[i64]) -> Result<Vec<Row>, DbErr> {
+pub(super) async fn select(db: &impl ConnectionTrait, seqs: &BTreeSet<i64>) -> Result<Vec<Row>, DbErr> {
     let mut rows = Vec::with_capacity(seqs.len());
-    let mut seqs_left = seqs.iter();
+    let mut left = seqs.iter();
     for (text, size) in runs(&SELECT, seqs.len()) {
-        let values = seqs_left.by_ref().take(size).map(|seq| Value::from(*seq));
-        for row in db.query_all_raw(statement(text, values)).await? {
+        for row in db.query_all_raw(statement(text, left.by_ref().take(size).map(|seq| Value::from(*seq)))).await? {
             rows.push(Row::of(&row)?);
         }
     }
     Ok(rows)
 }
 
-/// Adds to the numbers of answers that callers have. One who had none has some since `now`.
-pub(super) async fn count_up(db: &impl ConnectionTrait, added: &BTreeMap<&str, i64>, now: i64) -> Result<(), DbErr> {
-    let mut callers = added.iter();
+/// Where the next rows are, from this number on, and what their hashes are.
+pub(super) async fn places(db: &impl ConnectionTrait, from: i64, max_rows: i64) -> Result<Vec<Place>, DbErr> {
+    let rows = db.query_all_raw(statement(PLACES, [from.into(), max_rows.into()])).await?;
+    let place = |row: QueryResult| {
+        let (caller, key_hash): (String, Vec<u8>) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        Ok(Place { hash: hash_of(&caller, &key_hash), seq: row.try_get_by_index(2)?, made: row.try_get_by_index(3)? })
+    };
+    rows.into_iter().map(place).collect()
+}
+
+/// When the first row was made.
+pub(super) async fn oldest(db: &impl ConnectionTrait) -> Result<Option<i64>, DbErr> {
+    let row = db.query_one_raw(statement(OLDEST, [])).await?;
+    row.map(|row| row.try_get_by_index(0)).transpose()
+}
+
+/// Adds to the numbers of answers that callers have. One who had none has had some since `made`.
+pub(super) async fn count_up(db: &impl ConnectionTrait, added: &BTreeMap<&str, i64>, made: i64) -> Result<(), DbErr> {
+    let mut left = added.iter();
     for (text, size) in runs(&COUNT_UP, added.len()) {
-        let values = callers
+        let values = left
             .by_ref()
             .take(size)
-            .flat_map(|(caller, added)| -> [Value; 3] { [(*caller).into(), (*added).into(), now.into()] });
+            .flat_map(|(caller, added)| -> [Value; 3] { [(*caller).into(), (*added).into(), made.into()] });
         db.execute_raw(statement(text, values)).await?;
     }
     Ok(())
 }
 
-/// The hashes and numbers of the rows from this number on.
-pub(super) async fn tail(db: &impl ConnectionTrait, from: i64) -> Result<Vec<(u64, i64)>, DbErr> {
-    let text = "SELECT caller, key_hash, seq FROM answer WHERE seq >= ? ORDER BY seq";
-    let rows = db.query_all_raw(statement(text, [from.into()])).await?;
-    let place = |row: QueryResult| {
-        let (caller, key_hash): (String, Vec<u8>) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        Ok((hash_of(&caller, &key_hash), row.try_get_by_index(2)?))
-    };
-    rows.into_iter().map(place).collect()
+/// How many answers these callers have, and since when they have had any; nothing of those who have none.
+pub(super) async fn counts(db: &impl ConnectionTrait, callers: &BTreeSet<&str>) -> Result<HashMap<String, (u64, i64)>, DbErr> {
+    let mut counts = HashMap::with_capacity(callers.len());
+    let mut left = callers.iter();
+    for (text, size) in runs(&COUNTS, callers.len()) {
+        for row in db.query_all_raw(statement(text, left.by_ref().take(size).map(|caller| Value::from(*caller)))).await? {
+            let records: i64 = row.try_get_by_index(1)?;
+            counts.insert(row.try_get_by_index(0)?, (u64::try_from(records).unwrap_or(0), row.try_get_by_index(2)?));
+        }
+    }
+    Ok(counts)
 }

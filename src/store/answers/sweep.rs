@@ -4,8 +4,8 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Value};
 
 use super::super::error::StoreError;
 use super::super::{Store, detached};
-use super::end_of_keeping;
 use super::rows::statement;
+use super::{end_of_keeping, segment_rows};
 use crate::domain::time::UtcMillis;
 
 /// What a step of sweeping did.
@@ -36,20 +36,25 @@ impl Store {
         let store = self.clone();
         detached(async move {
             let mut lane = store.lane().await?;
+            let end = end_of_keeping(now);
             let from = lane.answers().swept_to;
             let look = Look::at(lane.db(), from, now, max_rows).await?;
             lane.answers().swept_to = if look.is_last { 0 } else { look.to };
-            let swept = Swept { deleted: look.dead, is_done: look.is_last };
-            if look.dead == 0 {
+            if look.dead > 0 {
+                for text in [COUNT_DOWN, FORGET_CALLERS, DELETE] {
+                    lane.db().execute_raw(statement(text, [from.into(), look.to.into(), end.into()])).await?;
+                }
+            } else if look.is_last
+                && let Some(segment) = lane.answers().outlived(end)
+            {
+                segment_rows::delete(lane.db(), segment).await?;
+                lane.changes().dropped = Some(segment);
+            } else {
                 lane.rollback().await?;
-                return Ok(swept);
-            }
-            for text in [COUNT_DOWN, FORGET_CALLERS, DELETE] {
-                let range = [from.into(), look.to.into(), end_of_keeping(now).into()];
-                lane.db().execute_raw(statement(text, range)).await?;
+                return Ok(Swept { deleted: 0, is_done: look.is_last });
             }
             lane.commit().await?;
-            Ok(swept)
+            Ok(Swept { deleted: look.dead, is_done: false })
         })
         .await
     }

@@ -1,5 +1,7 @@
 //! The store on real files.
 
+mod answers;
+mod answers_model;
 mod constraints;
 mod keys;
 mod limits;
@@ -13,7 +15,7 @@ mod revisions;
 use std::str::FromStr;
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{Database, DatabaseConnection};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use serde_json::Map;
 use tempfile::TempDir;
 
@@ -90,6 +92,13 @@ async fn at_step(dir: &TempDir, steps: u32) -> DatabaseConnection {
     let older = Database::connect(url(dir)).await.expect("a database");
     Migrator::up(&older, Some(steps)).await.expect("built");
     older
+}
+
+/// The number that a statement answers.
+async fn count(store: &Store, sql: &str) -> i64 {
+    let statement = Statement::from_string(DbBackend::Sqlite, sql);
+    let row = store.writer().expect("a writer").query_one_raw(statement).await.expect("read").expect("a row");
+    row.try_get_by_index(0).expect("a number")
 }
 
 fn p<T: FromStr<Err = Invalid>>(text: &str) -> T {

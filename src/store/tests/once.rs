@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::super::commands::PutTier;
-use super::super::{Executed, IdempotentCall, Object, Recorded, Swept, WriteTx};
+use super::super::{Executed, IdempotentCall, Object, Recorded, WriteTx};
 use super::*;
 
 fn call(key: u8) -> IdempotentCall {
@@ -134,17 +134,4 @@ async fn while_the_first_call_runs_others_are_told_so_also_after_its_caller_hung
     // The next change waits for the first: there is one writer.
     db.tier("next").await;
     assert_eq!(make(&db, context(), call(1), "a").await, replayed(1));
-}
-
-#[tokio::test]
-async fn old_answers_are_swept_in_bounded_steps() {
-    let db = Db::new().await;
-    for key in 0..5 {
-        assert!(make(&db, context(), call(key), "a").await.is_ok());
-    }
-    assert!(make(&db, later(12), call(5), "a").await.is_ok());
-    let sweep = async |max_rows| db.store.sweep_answers(later(24).now, max_rows).await;
-    let swept = |deleted, is_done| Ok(Swept { deleted, is_done });
-    assert_eq!((sweep(3).await, sweep(3).await, sweep(3).await), (swept(3, false), swept(2, true), swept(0, true)));
-    assert_eq!(make(&db, later(24), call(5), "b").await, replayed(1));
 }

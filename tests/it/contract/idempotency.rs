@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_KEY, Actor, Answer, Plimsoll};
+use crate::harness::{ADMIN_KEY, Actor, Answer, Plimsoll, Setup};
 
 const KEYS: &str = "/v1/admin/api-keys";
 
@@ -140,6 +140,23 @@ async fn a_refused_first_answer_is_replayed_too() {
     let again = post(&admin, path, "twice", &removed).await;
     assert!(is_replay(again.fails(409, "duplicate")));
     assert_eq!(admin.get(path).await.items().len(), 0);
+}
+
+#[tokio::test]
+async fn a_caller_with_too_many_keys_is_told_when_to_come_again() {
+    let server = Plimsoll::on(Setup::new().variable("PLIMSOLL_IDEMPOTENCY_RECORDS", "2")).await;
+    let (admin, body) = (server.admin(), json!({"name": "billing"}));
+    for key in ["one", "two"] {
+        post(&admin, KEYS, key, &body).await.is(201);
+    }
+    let refused = post(&admin, KEYS, "three", &body).await;
+    let seconds = refused.fails(429, "rate_limit_exceeded").body["meta"]["retryAfter"].as_u64().expect("seconds");
+    assert!((86_300..=86_400).contains(&seconds), "{seconds}");
+    assert_eq!(refused.header("retry-after"), Some(seconds.to_string().as_str()));
+    assert_eq!(refused.text_at("/meta/bucket"), "idempotency");
+    assert!(is_replay(post(&admin, KEYS, "one", &body).await.is(201)));
+    assert!(!is_replay(admin.post(KEYS, body.clone()).await.is(201)), "without a key there is nothing to keep");
+    assert_eq!(count_of_keys(&server).await, 3);
 }
 
 #[tokio::test]
