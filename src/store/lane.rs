@@ -4,16 +4,17 @@
 //! transaction what belongs to writing and is kept in memory.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::Store;
 use super::answers::{Answers, Changes, Recall};
 use super::error::StoreError;
 use super::once::{IdempotentCall, Recorded};
+use super::{Store, open};
 use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
 
@@ -25,14 +26,38 @@ pub(super) struct LaneState {
     pub(super) answers: Answers,
     /// Orgs whose usage was deleted and that the ledger still has in memory.
     forgotten: Vec<OrgId>,
-    /// A commit began whose end was not seen: the database may hold more than memory knows.
+    /// The one connection that writes; none when the database was opened for reading only.
+    pub(super) connection: Option<DatabaseConnection>,
+    /// A transaction began whose end was not seen: what the connection believes of it may be wrong, and the database may
+    /// hold more than memory knows.
     is_unsure: bool,
 }
 
 impl LaneState {
-    pub(super) fn new(answers: Answers) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self { answers, forgotten: Vec::new(), is_unsure: false }))
+    pub(super) fn new(answers: Answers, connection: Option<DatabaseConnection>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self { answers, forgotten: Vec::new(), connection, is_unsure: false }))
     }
+
+    /// A transaction on a connection that is known to be in none.
+    ///
+    /// After a commit or a rollback that failed, the driver and the database disagree about whether there is a transaction: what
+    /// comes next would be a part of it, and what is committed then would not be. Such a connection is thrown away.
+    async fn begin(&mut self, path: &Path) -> Result<DatabaseTransaction, StoreError> {
+        let connection = self.connection.as_mut().ok_or_else(read_only)?;
+        if self.is_unsure {
+            connection.close_by_ref().await?;
+            *connection = open::writer(path).await?;
+            let db = begin(connection).await?;
+            self.answers.catch_up(&db).await?;
+            return Ok(db);
+        }
+        self.is_unsure = true;
+        Ok(begin(connection).await?)
+    }
+}
+
+fn read_only() -> StoreError {
+    StoreError::Unavailable("The database was opened for reading only".to_owned())
 }
 
 /// The right to write, and a transaction. Dropped, it undoes what it did.
@@ -52,14 +77,9 @@ impl Store {
     /// Errors: [`StoreError::Unavailable`] when the turn does not come within ten seconds, or the storage is busy, full,
     /// read-only or failing.
     pub async fn lane(&self) -> Result<Lane, StoreError> {
-        let writer = self.writer()?;
         let turn = tokio::time::timeout(TURN_TIMEOUT, Arc::clone(&self.0.lane).lock_owned()).await;
         let mut state = turn.map_err(|_| StoreError::Unavailable("The database is busy with other changes".to_owned()))?;
-        let db = begin(writer).await?;
-        if state.is_unsure {
-            state.answers.catch_up(&db).await?;
-            state.is_unsure = false;
-        }
+        let db = state.begin(&self.0.path).await?;
         Ok(Lane { db, changes: Changes::default(), forgotten: Vec::new(), state })
     }
 }
@@ -115,7 +135,6 @@ impl Lane {
         let Self { db, changes, forgotten, mut state } = self;
         // Forgetting an org for nothing only costs reading it again, so it does not wait for the outcome.
         state.forgotten.extend(forgotten);
-        state.is_unsure = true;
         db.commit().await?;
         state.is_unsure = false;
         state.answers.follow(changes);
@@ -124,6 +143,9 @@ impl Lane {
 
     /// Undoes what it did.
     pub async fn rollback(self) -> Result<(), StoreError> {
-        Ok(self.db.rollback().await?)
+        let Self { db, mut state, .. } = self;
+        db.rollback().await?;
+        state.is_unsure = false;
+        Ok(())
     }
 }

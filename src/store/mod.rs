@@ -28,6 +28,7 @@ mod write;
 
 use std::fs::File;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -51,8 +52,7 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     reader: DatabaseConnection,
-    /// One connection, because an embedded database has one writer. None when it was opened for reading only.
-    writer: Option<DatabaseConnection>,
+    path: PathBuf,
     committed: watch::Sender<u64>,
     running: once::Running,
     lane: Arc<Mutex<lane::LaneState>>,
@@ -76,7 +76,7 @@ impl Store {
     /// then another process may open it. What is running is finished first.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.reader.close_by_ref().await?;
-        if let Some(writer) = &self.0.writer {
+        if let Some(writer) = self.0.lane.lock().await.connection.take() {
             // The last connection would do this as it closes, but one that a request still held may close after us.
             writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
             writer.close_by_ref().await?;
@@ -91,11 +91,6 @@ impl Store {
     /// The connections that questions are answered by: what they read was committed.
     pub fn reader(&self) -> &DatabaseConnection {
         &self.0.reader
-    }
-
-    fn writer(&self) -> Result<&DatabaseConnection, StoreError> {
-        let writer = self.0.writer.as_ref();
-        writer.ok_or_else(|| StoreError::Unavailable("The database was opened for reading only".to_owned()))
     }
 
     /// Tells who follows that this revision is there. Tasks may arrive out of order: it never moves back.

@@ -82,7 +82,13 @@ impl Store {
                     return Err(error);
                 }
             }
-            let executed = execute(&mut lane, context, &call, command, render).await?;
+            let executed = match execute(&mut lane, context, &call, command, render).await {
+                Ok(executed) => executed,
+                Err(error) => {
+                    lane.rollback().await?;
+                    return Err(error);
+                }
+            };
             lane.commit().await?;
             if let Executed::Fresh { result: Ok(written), .. } = &executed {
                 store.announce(written.revision);

@@ -268,9 +268,9 @@ async fn connect(path: &Path, access: Access, sizes: AnswerSizes, lock: Option<F
         None => Answers::none(sizes),
     };
     let answers_full = answers.fullness();
-    let lane = LaneState::new(answers);
+    let lane = LaneState::new(answers, writer);
     let (committed, running) = (watch::Sender::new(0), Running::default());
-    let inner = Inner { reader, writer, committed, running, lane, answers_full, lock };
+    let inner = Inner { reader, path: path.to_owned(), committed, running, lane, answers_full, lock };
     let store = Store(Arc::new(inner));
     let revision = store.revision().await?;
     store.announce(revision);
@@ -278,12 +278,19 @@ async fn connect(path: &Path, access: Access, sizes: AnswerSizes, lock: Option<F
 }
 
 async fn open_writer(path: &Path) -> Result<DatabaseConnection, Trouble> {
-    let options = options(path).create_if_missing(true);
-    let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-    let writer = pool(options, 1).await?;
+    let writer = pool(for_writing(path).create_if_missing(true), 1).await?;
     check_owner(&writer).await?;
     migrate(&writer).await?;
     Ok(writer)
+}
+
+fn for_writing(path: &Path) -> SqliteConnectOptions {
+    options(path).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full)
+}
+
+/// Another connection that writes, to a file that was opened before. An embedded database has one at a time.
+pub(super) async fn writer(path: &Path) -> Result<DatabaseConnection, DbErr> {
+    pool(for_writing(path), 1).await
 }
 
 /// All steps together, or none: a file is never left between two versions.

@@ -74,7 +74,13 @@ impl Store {
         let store = self.clone();
         detached(async move {
             let mut lane = store.lane().await?;
-            let written = apply(&mut lane, context, command).await?;
+            let written = match apply(&mut lane, context, command).await {
+                Ok(written) => written,
+                Err(error) => {
+                    lane.rollback().await?;
+                    return Err(error);
+                }
+            };
             lane.commit().await?;
             store.announce(written.revision);
             Ok(written)

@@ -21,7 +21,6 @@ impl Store {
     ///
     /// What it has not finished when it is dropped or fails is begun anew by the next; nothing depends on it but memory.
     pub async fn settle_answers(&self) -> Result<bool, StoreError> {
-        self.writer()?;
         let Some((id, recent)) = self.0.lane.lock().await.answers.oldest_full() else { return Ok(false) };
         let drawing = tokio::task::spawn_blocking(move || Drawing::of(id, &recent)).await;
         let drawing = drawing.map_err(|error| StoreError::Internal(format!("No segment could be made: {error}")))?;

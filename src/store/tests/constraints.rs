@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, DbErr};
 use super::*;
 
 pub(super) async fn execute(db: &Db, sql: &str) -> Result<(), DbErr> {
-    db.store.writer().expect("a writer").execute_unprepared(sql).await.map(|_| ())
+    db.store.0.lane.lock().await.connection.as_ref().expect("a writer").execute_unprepared(sql).await.map(|_| ())
 }
 
 /// A database with one of everything.

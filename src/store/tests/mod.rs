@@ -97,7 +97,18 @@ async fn at_step(dir: &TempDir, steps: u32) -> DatabaseConnection {
 /// The number that a statement answers.
 async fn count(store: &Store, sql: &str) -> i64 {
     let statement = Statement::from_string(DbBackend::Sqlite, sql);
-    let row = store.writer().expect("a writer").query_one_raw(statement).await.expect("read").expect("a row");
+    let row = store
+        .0
+        .lane
+        .lock()
+        .await
+        .connection
+        .as_ref()
+        .expect("a writer")
+        .query_one_raw(statement)
+        .await
+        .expect("read")
+        .expect("a row");
     row.try_get_by_index(0).expect("a number")
 }
 
