@@ -1,3 +1,5 @@
+//! What a counter adds up to.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What becomes of a reservation.
+
 use super::*;
 
 fn quantity(number: u64) -> Quantity {

@@ -126,6 +126,7 @@ pub(super) fn decided(aim: &Aim, decision: &Decision, enforce: bool) -> Option<R
 /// What is to be taken together.
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+#[schema(rename_all = "camelCase")]
 pub struct ConsumeBatchBody {
     /// The org that takes it.
     org: OrgId,
@@ -137,6 +138,7 @@ pub struct ConsumeBatchBody {
 /// One of them.
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+#[schema(rename_all = "camelCase")]
 pub struct ConsumeItemBody {
     /// Of what: a limit key of kind count or quota.
     limit_key: LimitKeyName,

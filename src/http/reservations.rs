@@ -33,6 +33,7 @@ use crate::wire::Issues;
 /// What is to be held.
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+#[schema(rename_all = "camelCase")]
 pub struct ReserveBody {
     /// The org that it is held for.
     org: OrgId,
@@ -235,6 +236,7 @@ pub async fn get(permit: Permit<Read>, service: App, path: Path<ReservationText>
 /// How much of it to confirm.
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+#[schema(rename_all = "camelCase")]
 pub struct ConfirmBody {
     /// How much of it becomes usage, at most what is held; all of it when left out. The rest is given back.
     #[deserr(default)]
@@ -282,6 +284,7 @@ fn settled(outcome: &Outcome) -> Option<crate::store::Recorded> {
 /// Nothing: there is nothing to say.
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+#[schema(rename_all = "camelCase")]
 pub struct CancelBody {}
 
 /// How giving back is documented.

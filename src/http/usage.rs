@@ -195,6 +195,7 @@ fn place_of(key: &str) -> Result<UsagePlace, ApiError> {
 /// The true count.
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+#[schema(rename_all = "camelCase")]
 pub struct ReconcileBody {
     /// What there really is, without what reservations hold.
     current: Quantity,

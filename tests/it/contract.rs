@@ -13,4 +13,5 @@ mod idempotency;
 mod keys;
 mod late_body;
 mod lists;
+mod usage;
 mod versions;

@@ -78,3 +78,23 @@ async fn questions_about_orgs_that_do_not_exist_are_remembered_too() {
     }
     assert_eq!(statements(&server).await, before);
 }
+
+#[tokio::test]
+async fn a_check_of_tracked_usage_issues_no_statement_once_the_counter_is_known() {
+    let server = product().await;
+    let actor = server.key(&["read", "write"], None).await;
+    let tracked = async |current: u64| {
+        let answer = actor.check(json!({"org": "acme", "limitKey": "seats"})).await;
+        assert_eq!(answer.is(200).data()["current"], current);
+    };
+    tracked(0).await;
+    actor.post("/v1/consume", json!({"org": "acme", "limitKey": "seats"})).await.is(200);
+    let before = statements(&server).await;
+    for _ in 0..CHECKS {
+        tracked(1).await;
+    }
+    assert_eq!(statements(&server).await, before);
+    actor.post("/v1/consume", json!({"org": "acme", "limitKey": "seats"})).await.is(200);
+    assert!(statements(&server).await > before, "the counter counts");
+    tracked(2).await;
+}

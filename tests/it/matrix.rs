@@ -12,7 +12,20 @@ use crate::harness::{Actor, Answer, Operation, Plimsoll};
 /// Operations that every caller may call, on purpose.
 const PUBLIC: [&str; 3] = ["livez", "readyz", "metrics"];
 /// Operations that name an org and that an org's own key may call.
-const ABOUT_ONE_ORG: [&str; 3] = ["check", "checkBatch", "getEntitlements"];
+const ABOUT_ONE_ORG: [&str; 12] = [
+    "check",
+    "checkBatch",
+    "confirmReservation",
+    "consume",
+    "consumeBatch",
+    "getEntitlements",
+    "getReservation",
+    "listUsage",
+    "reconcileUsage",
+    "release",
+    "releaseReservation",
+    "reserve",
+];
 
 /// How to call an operation so that it succeeds: the path and the body.
 struct Call {
@@ -30,6 +43,8 @@ struct Made {
     override_: String,
     doomed_override: String,
     removed: String,
+    reservation: String,
+    other_reservation: String,
 }
 
 async fn made(admin: &Actor) -> Made {
@@ -51,7 +66,11 @@ async fn made(admin: &Actor) -> Made {
     let key = async || id(admin.create_key(&json!({"name": "x"})).await);
     let wanted = json!({"limitKey": "history", "mode": "set", "value": {"days": 1}});
     let removed = json!({"method": "GET", "path": "/removed"});
+    let held = json!({"org": "acme", "limitKey": "seats", "ttlSeconds": 3600});
+    admin.post("/v1/consume", json!({"org": "acme", "limitKey": "seats"})).await.is(200);
     Made {
+        reservation: id(admin.post("/v1/reservations", held.clone()).await),
+        other_reservation: id(admin.post("/v1/reservations", held).await),
         key: key().await,
         other_key: key().await,
         rotated_key: key().await,
@@ -67,7 +86,9 @@ fn calls(made: &Made) -> Vec<Call> {
     let get = |id, path: &str| admin(id, path, Value::Null);
     let question = json!({"org": "acme", "limitKey": "seats"});
     let public = |id, path: &str| Call { id, path: path.to_owned(), body: Value::Null };
-    let Made { key, other_key, rotated_key, doomed_key, override_, doomed_override, removed } = made;
+    let Made { key, other_key, rotated_key, doomed_key, override_, doomed_override, removed, .. } = made;
+    let reservation = |id, number: &str, rest: &str, body| Call { id, path: format!("/v1/reservations/{number}{rest}"), body };
+    let post = |id, path: &str, body| Call { id, path: path.to_owned(), body };
     vec![
         get("listLimitKeys", "limit-keys"),
         get("getLimitKey", "limit-keys/seats"),
@@ -111,8 +132,17 @@ fn calls(made: &Made) -> Vec<Call> {
         admin("createRemovedEndpoint", "removed-endpoints", json!({"method": "GET", "path": "/fresh"})),
         get("deleteRemovedEndpoint", &format!("removed-endpoints/{removed}")),
         Call { id: "check", path: "/v1/check".to_owned(), body: question.clone() },
-        Call { id: "checkBatch", path: "/v1/check/batch".to_owned(), body: json!({"checks": [question]}) },
+        Call { id: "checkBatch", path: "/v1/check/batch".to_owned(), body: json!({"checks": [question.clone()]}) },
         public("getEntitlements", "/v1/orgs/acme/entitlements"),
+        post("consume", "/v1/consume", question.clone()),
+        post("consumeBatch", "/v1/consume/batch", json!({"org": "acme", "items": [{"limitKey": "seats"}]})),
+        post("release", "/v1/release", question.clone()),
+        post("reserve", "/v1/reservations", question.clone()),
+        reservation("getReservation", &made.reservation, "", Value::Null),
+        reservation("confirmReservation", &made.reservation, "/confirm", json!({})),
+        reservation("releaseReservation", &made.other_reservation, "/release", json!({})),
+        public("listUsage", "/v1/orgs/acme/usage"),
+        post("reconcileUsage", "/v1/orgs/acme/usage/seats", json!({"current": 1})),
         get("listAudit", "audit"),
         public("livez", "/livez"),
         public("readyz", "/readyz"),
@@ -216,11 +246,15 @@ fn essence(answer: &Answer) -> (u16, HeaderMap, String) {
     (answer.status, headers, answer.text.clone())
 }
 
-#[tokio::test]
-async fn another_org_cannot_be_told_from_no_org() {
-    let server = Plimsoll::start().await;
-    made(&server.admin()).await;
-    let own = server.key(&["read", "write"], Some("globex")).await;
+/// The same question about an org.
+fn about(org: &str, question: &Value) -> Value {
+    let mut question = question.clone();
+    question["org"] = json!(org);
+    question
+}
+
+/// What an org's key asks and does about an org that is not its own: the operation, and how it is answered.
+async fn probes(own: &Actor, org: &str, reservation: &str) -> Vec<(&'static str, Answer)> {
     let questions = [
         json!({"limitKey": "seats"}),
         json!({"limitKey": "seats", "current": 99}),
@@ -228,34 +262,57 @@ async fn another_org_cannot_be_told_from_no_org() {
         json!({"limitKey": "history", "from": "2020-01-01"}),
         json!({"limitKey": "seats", "from": "2020-01-01"}),
     ];
-    server.admin().post("/v1/admin/orgs/doomed/ban", json!({})).await.is(200);
-    let mut probed = BTreeSet::new();
-    for other in ["acme", "doomed"] {
-        let entitlements = async |org: &str| own.get(&format!("/v1/orgs/{org}/entitlements")).await;
-        let (of_other, of_nobody) = (entitlements(other).await, entitlements("nobody").await);
-        assert_eq!(essence(&of_other), essence(&of_nobody));
-        of_other.fails(404, "not_found");
-        probed.insert("getEntitlements");
-        for question in &questions {
-            let about = |org: &str| {
-                let mut question = question.clone();
-                question["org"] = json!(org);
-                question
-            };
-            for path in ["/v1/check", "/v1/check?enforce=true"] {
-                let ask = async |org: &str| own.post(path, about(org)).await;
-                let (of_other, of_nobody) = (ask(other).await, ask("nobody").await);
-                assert_eq!(essence(&of_other), essence(&of_nobody), "{question}");
-                of_other.fails(404, "not_found");
-            }
-            let batch = async |org: &str| own.post("/v1/check/batch", json!({"checks": [about(org), about("globex")]})).await;
-            let (of_other, of_nobody) = (batch(other).await, batch("nobody").await);
-            assert_eq!(essence(&of_other), essence(&of_nobody), "{question}");
-            assert_eq!(of_other.is(200).data()["results"][0]["meta"]["code"], "not_found");
-            probed.extend(["check", "checkBatch"]);
+    let mut answers = vec![
+        ("getEntitlements", own.get(&format!("/v1/orgs/{org}/entitlements")).await),
+        ("listUsage", own.get(&format!("/v1/orgs/{org}/usage")).await),
+        ("reconcileUsage", own.put(&format!("/v1/orgs/{org}/usage/seats"), json!({"current": 1})).await),
+        ("consumeBatch", own.post("/v1/consume/batch", json!({"org": org, "items": [{"limitKey": "seats"}]})).await),
+        ("reserve", own.post("/v1/reservations", json!({"org": org, "limitKey": "seats"})).await),
+        ("getReservation", own.get(&format!("/v1/reservations/{reservation}")).await),
+        ("confirmReservation", own.post(&format!("/v1/reservations/{reservation}/confirm"), json!({})).await),
+        ("releaseReservation", own.post(&format!("/v1/reservations/{reservation}/release"), json!({})).await),
+    ];
+    for question in &questions {
+        for path in ["/v1/check", "/v1/check?enforce=true"] {
+            answers.push(("check", own.post(path, about(org, question)).await));
         }
     }
+    for limit_key in ["seats", "nothing", "history"] {
+        let taking = json!({"org": org, "limitKey": limit_key});
+        answers.push(("consume", own.post("/v1/consume", taking.clone()).await));
+        answers.push(("release", own.post("/v1/release", taking).await));
+    }
+    answers
+}
+
+#[tokio::test]
+async fn another_org_cannot_be_told_from_no_org() {
+    let server = Plimsoll::start().await;
+    let made = made(&server.admin()).await;
+    let own = server.key(&["read", "write"], Some("globex")).await;
+    server.admin().post("/v1/admin/orgs/doomed/ban", json!({})).await.is(200);
+    let usage = async || server.admin().get("/v1/orgs/acme/usage").await.items().to_vec();
+    let before = usage().await;
+    let nothing = "res_0192f0c1b7e07000a0000000000000aa_nobody";
+    let mut probed = BTreeSet::new();
+    for other in ["acme", "doomed"] {
+        let of_other = probes(&own, other, &made.reservation).await;
+        let of_nobody = probes(&own, "nobody", nothing).await;
+        for ((id, of_other), (_, of_nobody)) in of_other.iter().zip(&of_nobody) {
+            assert_eq!(essence(of_other), essence(of_nobody), "{id}");
+            of_other.fails(404, "not_found");
+            probed.insert(*id);
+        }
+        let question = json!({"limitKey": "seats"});
+        let checks = |org: &str| json!({"checks": [about(org, &question), about("globex", &question)]});
+        let batch = async |org: &str| own.post("/v1/check/batch", checks(org)).await;
+        let (of_other, of_nobody) = (batch(other).await, batch("nobody").await);
+        assert_eq!(essence(&of_other), essence(&of_nobody));
+        assert_eq!(of_other.is(200).data()["results"][0]["meta"]["code"], "not_found");
+        probed.insert("checkBatch");
+    }
     assert_eq!(probed, ABOUT_ONE_ORG.into());
+    assert_eq!(usage().await, before, "nothing was taken, given back or set");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::{Actor, Plimsoll};
 
 /// The field that tells the items of a list apart.
-const LISTS: [(&str, &str); 9] = [
+const LISTS: [(&str, &str); 10] = [
     ("/v1/admin/limit-keys", "limitKey"),
     ("/v1/admin/tiers", "tier"),
     ("/v1/admin/tiers/free/limits", "limitKey"),
@@ -17,6 +17,7 @@ const LISTS: [(&str, &str); 9] = [
     ("/v1/admin/scopes", "scope"),
     ("/v1/admin/api-keys", "id"),
     ("/v1/admin/removed-endpoints", "id"),
+    ("/v1/orgs/o0/usage", "resource"),
 ];
 const AUDIT: &str = "/v1/admin/audit";
 const EACH: usize = 7;
@@ -25,6 +26,8 @@ async fn filled() -> Plimsoll {
     let server = Plimsoll::start().await;
     let admin = server.admin();
     admin.put_tier("free").await.is(201);
+    let per_project = json!({"kind": "count", "per": "project", "default": {"max": 1}});
+    admin.put_limit_key("tasks", per_project).await.is(201);
     for n in 0..EACH {
         admin.put_limit_key(&format!("history{n}"), json!({"kind": "retention", "default": {"days": 1}})).await.is(201);
         admin.put_tier(&format!("tier{n}")).await.is(201);
@@ -36,6 +39,7 @@ async fn filled() -> Plimsoll {
         admin.create_key(&json!({"name": format!("key {n}")})).await.is(201);
         let removed = json!({"method": "GET", "path": format!("/x/{n}")});
         admin.post("/v1/admin/removed-endpoints", removed).await.is(201);
+        admin.post("/v1/consume", json!({"org": "o0", "limitKey": "tasks", "resource": format!("p{n}")})).await.is(200);
     }
     server
 }

@@ -143,8 +143,10 @@ async fn the_catalogue_is_put_under_the_condition_that_nothing_changed_since() {
 #[tokio::test]
 async fn every_conditional_operation_of_the_document_is_looked_at() {
     let server = Plimsoll::start().await;
-    let is_conditional =
-        |operation: &&crate::harness::Operation| ["PUT", "PATCH", "DELETE"].contains(&operation.method.as_str());
+    let is_conditional = |operation: &&crate::harness::Operation| {
+        let is_write = ["PUT", "PATCH", "DELETE"].contains(&operation.method.as_str());
+        is_write && operation.template.starts_with("/v1/admin/")
+    };
     let documented: BTreeSet<&str> =
         server.document().operations().iter().filter(is_conditional).map(|operation| operation.id.as_str()).collect();
     let with_ids = ["patchApiKey", "deleteApiKey", "deleteOverride", "deleteRemovedEndpoint", "putCatalog"];
