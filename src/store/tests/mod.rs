@@ -1,5 +1,6 @@
 //! The store on real files.
 
+mod audit_sweep;
 mod constraints;
 mod keys;
 mod limits;
