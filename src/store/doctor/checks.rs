@@ -125,6 +125,8 @@ pub(super) enum Text {
     Name,
     /// Of orgs, users, resources and records.
     Id,
+    /// Of resources; empty for the org as a whole.
+    Resource,
     /// The number of a reservation.
     Number,
 }
@@ -133,7 +135,7 @@ impl Text {
     pub(super) const fn expected(self) -> &'static str {
         match self {
             Self::Name => "does not match ^[a-z][a-z0-9_:.-]{0,63}$",
-            Self::Id => "is not 1 to 128 characters of A-Z a-z 0-9 . _ : @ -",
+            Self::Id | Self::Resource => "is not 1 to 128 characters of A-Z a-z 0-9 . _ : @ -",
             Self::Number => "is not 32 digits of 0-9 a-f",
         }
     }
@@ -143,6 +145,7 @@ impl Text {
         let (lengths, start, other) = match self {
             Self::Name => ("1 AND 64", "[a-z]*", "*[^a-z0-9_:.-]*"),
             Self::Id => ("1 AND 128", "*", "*[^A-Za-z0-9._:@-]*"),
+            Self::Resource => ("0 AND 128", "*", "*[^A-Za-z0-9._:@-]*"),
             Self::Number => ("32 AND 32", "*", "*[^0-9a-f]*"),
         };
         // Where there are more bytes than characters, some are behind a U+0000, where a pattern does not look.
@@ -166,7 +169,9 @@ pub(super) const TEXTS: &[(&str, &str, Text)] = &[
     ("api_key", "user_id", Text::Id),
     ("removed_endpoint", "id", Text::Id),
     ("usage", "org", Text::Id),
+    ("usage", "resource", Text::Resource),
     ("reservation", "org", Text::Id),
+    ("reservation", "resource", Text::Resource),
     ("reservation", "id", Text::Number),
 ];
 
@@ -179,5 +184,5 @@ pub(super) const COUNTED: &[(&str, &str)] = &[
     ("usage", "counters"),
     ("reservation", "reservations"),
     ("answer", "answers"),
-    ("change_log", "lines of the log"),
+    ("change_log", "log lines"),
 ];

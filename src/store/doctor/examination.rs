@@ -45,6 +45,7 @@ impl Examination {
     pub(super) async fn run(mut self) -> Result<Report, DbErr> {
         self.look_at_file().await?;
         self.look_at_schema().await?;
+        self.look_at_revision().await?;
         let tables = self.expected.tables.clone();
         for table in &tables {
             self.look_at_columns(table).await?;
@@ -69,17 +70,25 @@ impl Examination {
         for (pragma, expected) in stamps {
             let found = self.numbers(&format!("PRAGMA {pragma}")).await?;
             if found.as_ref().is_some_and(|found| *found != [expected]) {
-                self.add(Level::Off, "file", "", &format!("its {pragma} is not {expected}"));
+                self.add(Level::Off, "file", "", &format!("its {pragma} is not that of this version's schema"));
             }
         }
-        let sql = format!("SELECT integrity_check, 1 FROM pragma_integrity_check({NAMED})");
-        for (sentence, _) in self.rows("file", &sql).await? {
+        for sentence in self.integrity().await? {
             let is_known = sentence == "ok" || SAID_BETTER.iter().any(|start| sentence.starts_with(start));
             if !is_known {
                 self.add(Level::Off, "file", "", &sentence.replace('\n', " "));
             }
         }
         Ok(())
+    }
+
+    /// The database's own examination: pages, the order of rows, and whether indexes have them all.
+    async fn integrity(&mut self) -> Result<Vec<String>, DbErr> {
+        let sql = format!("PRAGMA integrity_check({NAMED})");
+        match self.db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await {
+            Ok(rows) => rows.iter().map(|row| row.try_get_by_index(0)).collect(),
+            Err(error) => self.give_up_on("file", error).map(|()| Vec::new()),
+        }
     }
 
     async fn look_at_schema(&mut self) -> Result<(), DbErr> {
@@ -104,11 +113,24 @@ impl Examination {
         Ok(())
     }
 
+    /// The catalogue's revision has one row, which its constraints cannot demand.
+    async fn look_at_revision(&mut self) -> Result<(), DbErr> {
+        let rows = self.rows("catalogue_revision", "SELECT '', count(*) FROM catalogue_revision").await?;
+        if rows.first().is_some_and(|(_, rows)| *rows == 0) {
+            self.add(Level::Off, "catalogue_revision", "", "is empty: the catalogue has no revision");
+        }
+        Ok(())
+    }
+
     /// Types and constraints, which a program that was told to ignore them may have broken.
     async fn look_at_columns(&mut self, table: &Table) -> Result<(), DbErr> {
         for column in &table.columns {
             let says = format!("its {} is not {}", column.name, column.described());
             self.find(Level::Off, &table.name, &says, &column.is_violated()).await?;
+        }
+        if table.columns.iter().any(|column| column.name == "revision") {
+            let beyond = "r.revision > coalesce((SELECT value FROM catalogue_revision), 0)";
+            self.find(Level::Off, &table.name, "its revision is beyond that of the catalogue", beyond).await?;
         }
         for condition in &table.conditions {
             let says = format!("it is not true that {condition}");

@@ -12,11 +12,14 @@ mod schema;
 mod tests;
 mod windows;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+
+use sea_orm::DbErr;
 
 use crate::domain::time::UtcMillis;
 use examination::Examination;
 
+use super::error::is_outage;
 use super::open::{self, OpenError};
 
 /// What was found.
@@ -28,6 +31,13 @@ pub struct Report {
     pub notes: Vec<Finding>,
     /// How many rows were looked at, and of what.
     pub looked_at: Vec<(&'static str, u64)>,
+}
+
+impl Report {
+    fn damaged(cause: &DbErr) -> Self {
+        let finding = Finding { table: "file".to_owned(), key: String::new(), says: format!("cannot be read: {cause}") };
+        Self { off: vec![finding], ..Self::default() }
+    }
 }
 
 /// One thing that was found.
@@ -44,11 +54,10 @@ pub struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { table, key, says } = self;
+        let gap = if key.is_empty() { "" } else { " " };
+        let line = format!("{table}{gap}{key}: {says}");
         // A key that is off may hold anything, also what would move a terminal's cursor.
-        match key.as_str() {
-            "" => write!(f, "{table}: {}", says.escape_debug()),
-            key => write!(f, "{table} {}: {}", key.escape_debug(), says.escape_debug()),
-        }
+        line.chars().try_for_each(|c| if c.is_control() { write!(f, "{}", c.escape_default()) } else { f.write_char(c) })
     }
 }
 
@@ -57,7 +66,11 @@ impl fmt::Display for Finding {
 /// Errors are sentences: the file is not there or cannot be read, or it is not of this version of Plimsoll. What is wrong with
 /// a file that can be looked at is in the report.
 pub async fn examine(url: &str, now: UtcMillis) -> Result<Report, OpenError> {
-    let (path, connection) = open::onlooker(url).await?;
+    let (path, connection) = match open::onlooker(url).await {
+        // Not even the list of tables can be read: there is nothing else to look at.
+        Err(OpenError::Database { cause, .. }) if !is_outage(&cause) => return Ok(Report::damaged(&cause)),
+        opened => opened?,
+    };
     let unreadable = |error| OpenError::File { file: path.clone(), problem: format!("cannot be read: {error}") };
     let examination = Examination::begin(&connection, now).await.map_err(unreadable)?;
     let report = examination.run().await.map_err(unreadable)?;
