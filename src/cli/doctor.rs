@@ -26,7 +26,11 @@ fn written(report: &Report) -> String {
     let off = report.off.iter().map(|finding| format!("off   {finding}\n"));
     let notes = report.notes.iter().map(|finding| format!("note  {finding}\n"));
     let lines: String = off.chain(notes).collect();
-    let looked_at: Vec<String> = report.looked_at.iter().map(|(noun, rows)| format!("{} {noun}", grouped(*rows))).collect();
+    let counted = |(nouns, rows): &(&str, u64)| match rows {
+        1 => format!("1 {}", nouns.trim_end_matches('s')),
+        rows => format!("{} {nouns}", grouped(*rows)),
+    };
+    let looked_at: Vec<String> = report.looked_at.iter().map(counted).collect();
     let verdict = if report.off.is_empty() { "content" } else { "not content" };
     format!("{lines}{}: {verdict}\n", looked_at.join(", "))
 }
@@ -53,5 +57,11 @@ mod tests {
     fn numbers_are_grouped_by_thousands() {
         let written = [0, 999, 1_000, 12_345, 1_234_567].map(grouped);
         assert_eq!(written, ["0", "999", "1,000", "12,345", "1,234,567"]);
+    }
+
+    #[test]
+    fn the_last_line_says_what_was_looked_at() {
+        let report = Report { looked_at: vec![("counters", 1_204), ("orgs", 1)], ..Report::default() };
+        assert_eq!(written(&report), "1,204 counters, 1 org: content\n");
     }
 }
