@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use super::examination::{Examination, Level};
+use crate::domain::bound::Quantity;
 use crate::domain::effective::effective;
 use crate::domain::names::{LimitKeyName, OrgId};
 use crate::domain::plan::Plan;
@@ -90,7 +91,7 @@ impl Examination {
         let tier = plan.tiers.get(&org.tier).and_then(|tier| tier.limits.get(&limit_key)).copied();
         let overrides = org.overrides.iter().filter(|candidate| candidate.limit_key == limit_key);
         match effective(default, tier, overrides, self.now).value {
-            Value::Max(bound) => bound.limit().map(|cap| cap.get()),
+            Value::Max(bound) => bound.limit().map(Quantity::get),
             Value::Days(_) | Value::Min(_) | Value::Enabled(_) => None,
         }
     }
