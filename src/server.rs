@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::rt::net::{TcpSocket, TcpStream};
+use actix_web::{App, web};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -20,6 +24,7 @@ use crate::domain::scope::Scopes;
 use crate::http::docs::OpenapiFile;
 use crate::http::router::Table;
 use crate::http::service::{App as Kept, BootstrapKey, Service};
+use crate::http::unparsed::Connection;
 use crate::http::{edge, openapi, routes};
 use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
@@ -110,24 +115,47 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
 }
 
 fn listen(settings: &ServeSettings, table: Arc<Table>, service: Kept) -> Result<Running, String> {
-    let app = move || {
-        let mount = |config: &mut web::ServiceConfig| routes::mount(config, &table);
-        App::new().app_data(service).wrap(from_fn(edge::pass)).configure(mount)
-    };
     let address = settings.listen;
-    let server = HttpServer::new(app)
-        .client_request_timeout(HEAD_DEADLINE)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(STOP_SECONDS)
-        .backlog(BACKLOG)
-        .disable_signals();
-    let server = match settings.workers {
-        Some(workers) => server.workers(usize::from(workers)),
-        None => server,
+    let failed = |error: std::io::Error| format!("PLIMSOLL_LISTEN: cannot listen on {address}: {error}");
+    let builder = Server::build().shutdown_timeout(STOP_SECONDS).disable_signals();
+    let builder = match settings.workers {
+        Some(workers) => builder.workers(usize::from(workers)),
+        None => builder,
     };
-    let server = server.bind(address).map_err(|error| format!("PLIMSOLL_LISTEN: cannot listen on {address}: {error}"))?;
-    let address = server.addrs().first().copied().unwrap_or(address);
+    let stopping = builder.graceful_shutdown_signal();
+    let connections = move || {
+        let mount = |config: &mut web::ServiceConfig| routes::mount(config, &table);
+        let app = App::new().app_data(service).wrap(from_fn(edge::pass)).configure(mount);
+        let stopping = stopping.clone();
+        let http = HttpService::build().keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
+        let http = http.graceful_shutdown_signal(move || {
+            let stopping = stopping.clone();
+            async move { stopping.notified().await }
+        });
+        let app =
+            map_config(app.into_factory().map_err(|error: actix_web::Error| error.error_response()), |()| AppConfig::default());
+        fn_service(accepted).and_then(http.h1(app))
+    };
+    let listener = bound(address).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let server = builder.listen("plimsoll", listener, connections).map_err(failed)?;
     Ok(Running { address, server: server.run(), service, drain: Duration::from_secs(settings.drain_seconds) })
+}
+
+fn bound(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart may listen again at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+/// An accepted connection, on which an answer is sent at once rather than with the next.
+async fn accepted(stream: TcpStream) -> Result<(Connection, Option<SocketAddr>), DispatchError> {
+    // If it cannot be set, answers only come later.
+    stream.set_nodelay(true).ok();
+    let peer = stream.peer_addr().ok();
+    Ok((Connection::new(stream), peer))
 }
 
 impl Running {

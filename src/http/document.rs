@@ -200,7 +200,7 @@ pub const ERRORS: &[(&str, u16, &str)] = &[
     ("org_banned", 403, "This organization is banned"),
     ("user_banned", 403, "This user is banned"),
     ("not_found", 404, "There is no such org"),
-    ("request_timeout", 408, "The request body took too long to arrive"),
+    ("request_timeout", 408, "The request took too long to arrive"),
     ("duplicate", 409, "There is a removed endpoint of this method and path already"),
     ("state_conflict", 409, "The tier has orgs"),
     ("idempotency_key_reused", 409, "This Idempotency-Key was used for another request"),

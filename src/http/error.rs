@@ -44,6 +44,10 @@ pub enum ApiError {
     IdempotencyInProgress,
     /// 412: `If-Match` or `If-None-Match` does not hold.
     PreconditionFailed,
+    /// 400: it is not HTTP.
+    MalformedRequest,
+    /// 431: the head is too large.
+    HeadTooLarge,
     /// 413: the body is too large.
     PayloadTooLarge(usize),
     /// 415: the body is not JSON.
@@ -70,6 +74,8 @@ impl ApiError {
             Self::IdempotencyKeyReused => (409, "idempotency_key_reused"),
             Self::IdempotencyInProgress => (409, "idempotency_in_progress"),
             Self::PreconditionFailed => (412, "precondition_failed"),
+            Self::MalformedRequest => (400, "malformed_request"),
+            Self::HeadTooLarge => (431, "head_too_large"),
             Self::PayloadTooLarge(_) => (413, "payload_too_large"),
             Self::UnsupportedMediaType => (415, "unsupported_media_type"),
             Self::Internal => (500, "internal_error"),
@@ -85,11 +91,13 @@ impl ApiError {
             Self::Refused(refusal) => refusal.sentence(),
             Self::NotFound(what) => format!("There is no such {what}"),
             Self::MethodNotAllowed(allowed) => format!("This method is not allowed here. Allowed: {allowed}"),
-            Self::RequestTimeout => "The request body took too long to arrive".to_owned(),
+            Self::RequestTimeout => "The request took too long to arrive".to_owned(),
             Self::Duplicate(sentence) | Self::StateConflict(sentence) => sentence.clone(),
             Self::IdempotencyKeyReused => "This Idempotency-Key was used for another request".to_owned(),
             Self::IdempotencyInProgress => "The first request with this Idempotency-Key is still running".to_owned(),
             Self::PreconditionFailed => "The resource has changed: the precondition does not hold".to_owned(),
+            Self::MalformedRequest => "This is not an HTTP request".to_owned(),
+            Self::HeadTooLarge => "The head of the request is too large".to_owned(),
             Self::PayloadTooLarge(max) => format!("The request body is larger than {max} bytes"),
             Self::UnsupportedMediaType => "The request body must be application/json".to_owned(),
             Self::Internal => "Something went wrong here. The request id finds it in the log".to_owned(),
@@ -129,6 +137,8 @@ impl ApiError {
             | Self::IdempotencyKeyReused
             | Self::IdempotencyInProgress
             | Self::PreconditionFailed
+            | Self::MalformedRequest
+            | Self::HeadTooLarge
             | Self::PayloadTooLarge(_)
             | Self::UnsupportedMediaType
             | Self::Internal => Vec::new(),

@@ -31,6 +31,7 @@ mod taker;
 mod texts;
 mod tier_limits;
 mod tiers;
+pub mod unparsed;
 mod usage;
 mod users;
 mod writer;

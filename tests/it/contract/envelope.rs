@@ -130,3 +130,20 @@ async fn a_server_that_is_told_to_stop_ends_well() {
     let stopped = server.terminate();
     assert!(stopped.status.success(), "{}", stopped.stderr);
 }
+
+#[tokio::test]
+async fn what_is_no_request_is_answered_in_the_envelope_too() {
+    let server = Plimsoll::start().await;
+    let good = "GET /nowhere HTTP/1.1\r\nHost: x\r\n";
+    let large = format!("{good}X-Large: {}\r\n\r\n", "x".repeat(300_000));
+    let malformed =
+        ["nonsense\r\n\r\n", "GET /nowhere HTTP/1.1\r\nHost : x\r\n\r\n", "GET /livez HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}"];
+    for bytes in malformed {
+        let answer = server.raw(bytes).await;
+        answer.fails(400, "malformed_request");
+        assert!(answer.header("x-request-id").is_some());
+        assert_eq!((answer.header("cache-control"), answer.header("connection")), (Some("no-store"), Some("close")));
+    }
+    server.raw(large).await.fails(431, "head_too_large");
+    server.anonymous().get("/livez").await.is(200);
+}

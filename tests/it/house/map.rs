@@ -42,7 +42,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer(
         "server",
         &["by_hand", "clock", "config", "domain", "http", "identity", "ledger", "snapshot", "store", "telemetry"],
-        &["actix_web", "secrecy", "tokio", "tracing"],
+        &["actix_http", "actix_service", "actix_web", "secrecy", "tokio", "tracing"],
     ),
     layer(
         "cli",

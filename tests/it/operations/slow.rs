@@ -33,6 +33,7 @@ async fn a_head_or_a_body_that_does_not_arrive_is_cut_off_in_time() {
 
     let (answer, after) = slow_head;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains(r#""code":"request_timeout""#), "{answer}");
     assert!((4..9).contains(&after.as_secs()), "the head was given {after:?}");
 
     let (answer, after) = slow_body;
