@@ -9,9 +9,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     match plimsoll::cli::run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => {
-            eprintln!("plimsoll: {sentence}");
-            ExitCode::FAILURE
+        Err(failure) => {
+            eprintln!("plimsoll: {}", failure.sentence);
+            ExitCode::from(failure.code)
         }
     }
 }

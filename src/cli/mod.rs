@@ -1,6 +1,8 @@
 //! The command line.
 
+mod backup;
 mod catalog_file;
+mod doctor;
 mod keys;
 mod quickstart;
 
@@ -50,30 +52,60 @@ enum Command {
     /// The catalogue as a file
     #[command(subcommand)]
     Catalog(catalog_file::CatalogCommand),
+    /// Copy the database to a new file, also while it is served
+    Backup(backup::BackupArguments),
+    /// Look for what cannot be in a database, also while it is served: exit 0 if there is nothing, 1 if there is, 2 if it cannot look
+    Doctor {
+        #[command(flatten)]
+        database: DatabaseSettings,
+    },
     /// Print the OpenAPI document
     Openapi,
 }
 
+/// Why the program ends before its work is done.
+#[derive(Debug)]
+pub struct Failure {
+    /// A sentence for whoever started it.
+    pub sentence: String,
+    /// The exit code.
+    pub code: u8,
+}
+
+impl From<String> for Failure {
+    fn from(sentence: String) -> Self {
+        Self { sentence, code: 1 }
+    }
+}
+
+/// Settings that cannot be: the exit code of the command line's own errors.
+fn misused(sentence: String) -> Failure {
+    Failure { sentence, code: 2 }
+}
+
 /// Runs the command that was given. Errors are sentences.
-pub fn run() -> Result<(), String> {
+pub fn run() -> Result<(), Failure> {
     // An unknown variable first: clap would name the settings that it knows only.
-    check_variables::<Cli>()?;
+    check_variables::<Cli>().map_err(misused)?;
     let Cli { log, command } = Cli::parse();
-    telemetry::start_logs(&log.log, log.log_format)?;
+    telemetry::start_logs(&log.log, log.log_format).map_err(misused)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("The runtime cannot be started: {error}"))?;
     runtime.block_on(dispatch(command))
 }
 
-async fn dispatch(command: Command) -> Result<(), String> {
+async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve { database, settings } => serve(&database, &settings).await,
-        Command::Quickstart { settings, database } => quickstart::run(*settings, database).await,
-        Command::Migrate { database } => migrate(&database).await,
-        Command::Keys(command) => keys::run(command).await,
-        Command::Catalog(command) => catalog_file::run(command).await,
-        Command::Openapi => say(&http::openapi::text(&http::routes::table())),
+        Command::Serve { database, settings } => serve(&database, &settings).await?,
+        Command::Quickstart { settings, database } => quickstart::run(*settings, database).await?,
+        Command::Migrate { database } => migrate(&database).await?,
+        Command::Keys(command) => keys::run(command).await?,
+        Command::Catalog(command) => catalog_file::run(command).await?,
+        Command::Backup(arguments) => backup::run(arguments).await?,
+        Command::Doctor { database } => doctor::run(&database).await?,
+        Command::Openapi => say(&http::openapi::text(&http::routes::table()))?,
     }
+    Ok(())
 }
 
 async fn serve(database: &DatabaseSettings, settings: &ServeSettings) -> Result<(), String> {

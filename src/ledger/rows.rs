@@ -45,7 +45,9 @@ const READ_RESERVATIONS: Rows = Rows {
 const WRITE_USAGE: Rows = Rows {
     before: "INSERT INTO usage (org, limit_key, resource, window_start, window_end, used) VALUES ",
     columns: 6,
-    after: " ON CONFLICT (org, limit_key, resource, window_start) DO UPDATE SET used = excluded.used",
+    // The window may have become longer since: what is swept by its end must not be swept while it counts.
+    after: " ON CONFLICT (org, limit_key, resource, window_start) DO UPDATE SET used = excluded.used, window_end = \
+            CASE WHEN excluded.window_end > usage.window_end THEN excluded.window_end ELSE usage.window_end END",
 };
 
 const WRITE_RESERVATIONS: Rows = Rows {

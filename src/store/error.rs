@@ -93,7 +93,8 @@ impl From<DbErr> for StoreError {
     }
 }
 
-fn is_outage(error: &DbErr) -> bool {
+/// Whether the storage is busy, full, read-only or failing.
+pub(super) fn is_outage(error: &DbErr) -> bool {
     if let DbErr::Conn(RuntimeErr::SqlxError(cause))
     | DbErr::Exec(RuntimeErr::SqlxError(cause))
     | DbErr::Query(RuntimeErr::SqlxError(cause)) = error

@@ -4,8 +4,10 @@
 //! transaction, in a task of its own, with one revision and one line of the log for each object that it changes.
 
 mod answers;
+mod backup;
 mod change;
 pub mod commands;
+mod doctor;
 mod error;
 mod expected;
 mod file;
@@ -35,6 +37,8 @@ use sea_orm::{ConnectionTrait, DatabaseConnection};
 use tokio::sync::{Mutex, Notify, watch};
 
 pub use answers::{AnswerSizes, Recall, Swept};
+pub use backup::BackupError;
+pub use doctor::{Finding, Report, examine};
 pub use error::StoreError;
 pub use expected::{Expected, IfMatch};
 pub use lane::Lane;

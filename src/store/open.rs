@@ -16,7 +16,7 @@ use sea_orm::{
 use tokio::sync::watch;
 
 use super::answers::{AnswerSizes, Answers};
-use super::error::StoreError;
+use super::error::{StoreError, is_outage};
 use super::file::{self, Content};
 use super::lane::LaneState;
 use super::location::{Location, Mode};
@@ -114,6 +114,28 @@ impl Store {
         let store = connect(&path, access, sizes, lock).await;
         store.map_err(|error| error.at(&path))
     }
+}
+
+/// One connection to a database of this version, to look at it. It finds out nothing about the data.
+pub(super) async fn onlooker(url: &str) -> Result<(PathBuf, DatabaseConnection), OpenError> {
+    let location = Location::parse(url)?;
+    let path = resolve(&location, Access::ReadOnly)?;
+    file_content(&path, Access::ReadOnly)?;
+    let connection = pool(options(&path).read_only(true), 1).await.map_err(|error| Trouble::from(error).at(&path))?;
+    match check_applied(&connection).await {
+        // Too broken to say what was applied: whoever looks will name it.
+        Err(Trouble::Database(error)) if !is_outage(&error) => {}
+        checked => checked.map_err(|error| error.at(&path))?,
+    }
+    Ok((path, connection))
+}
+
+/// One connection to a file that a backup has just made, if a start would accept it.
+pub(super) async fn copy(path: &Path) -> Result<DatabaseConnection, OpenError> {
+    file_content(path, Access::ReadOnly)?;
+    let connection = pool(options(path).read_only(true), 1).await.map_err(|error| Trouble::from(error).at(path))?;
+    check_applied(&connection).await.map_err(|error| error.at(path))?;
+    Ok(connection)
 }
 
 /// A problem that is still to be joined with the file that has it.

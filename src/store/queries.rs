@@ -3,14 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use entity::{api_key, api_key_scope, api_key_secret, limit_key, scope, tier, tier_limit};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use entity::{api_key, api_key_scope, api_key_secret, limit_key, org, org_override, scope, tier, tier_limit};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::error::StoreError;
-use super::records::{ApiKeyInfo, Listing, PageRequest, Stored, TierInfo, TierLimit};
+use super::records::{ApiKeyInfo, Listing, OrgFacts, OverrideInfo, PageRequest, Stored, TierInfo, TierLimit};
 use super::rows::{Key, Record, stored, text};
 use crate::domain::limit_key::LimitKey;
-use crate::domain::names::ScopeName;
+use crate::domain::names::{OrgId, ScopeName};
 use crate::domain::plan::{Plan, Tier};
 use crate::domain::scope::BUILT_IN;
 use crate::domain::time::UtcMillis;
@@ -134,4 +134,17 @@ pub(super) async fn api_key(
 pub(super) fn still_good_at(now: UtcMillis) -> sea_orm::Condition {
     let end = api_key_secret::Column::ExpiresAt;
     sea_orm::Condition::any().add(end.is_null()).add(end.gt(now.get()))
+}
+
+/// What a decision needs to know of an org; nothing when it was never registered.
+/// Overrides that have expired at `now` are left out.
+pub(super) async fn org_facts(db: &impl ConnectionTrait, id: &OrgId, now: UtcMillis) -> Result<Option<OrgFacts>, StoreError> {
+    let Some(row) = org::Entity::find_by_id(id.as_str()).one(db).await? else { return Ok(None) };
+    let end = org_override::Column::ExpiresAt;
+    let alive = Condition::any().add(end.is_null()).add(end.gt(now.get()));
+    let overrides = org_override::Entity::find().filter(org_override::Column::Org.eq(id.as_str())).filter(alive);
+    let overrides = overrides.order_by_asc(org_override::Column::Id).all(db).await?;
+    let overrides = overrides.iter().map(|row| OverrideInfo::from_row(row).map(|info| info.inner));
+    let overrides = overrides.collect::<Result<_, _>>()?;
+    Ok(Some(OrgFacts { tier: text(&row.tier)?, banned: row.banned_at.is_some(), overrides }))
 }

@@ -6,8 +6,12 @@ use super::error::StoreError;
 use super::{Store, detached};
 use crate::domain::time::UtcMillis;
 
+/// Of the oldest lines, those before the first that is young enough: where a clock was put back, an old line may stand behind
+/// a younger one, and the log must have no gap.
 const OLD_CHANGES: &str = "DELETE FROM change_log WHERE revision IN \
-     (SELECT revision FROM change_log WHERE revision <= $1 AND at < $2 ORDER BY revision LIMIT $3)";
+     (SELECT revision FROM change_log WHERE revision <= $1 ORDER BY revision LIMIT $3) \
+     AND revision < (SELECT coalesce(min(oldest.revision), $1 + 1) FROM \
+     (SELECT revision, at FROM change_log ORDER BY revision LIMIT $3) AS oldest WHERE oldest.at >= $2)";
 
 impl Store {
     /// Deletes at most `max_rows` of the oldest lines of the log that were written before a moment, and says how many.

@@ -11,7 +11,7 @@ use crate::harness::{Plimsoll, Setup, Stopped};
 
 /// Runs a command that must succeed.
 #[track_caller]
-fn run(setup: &Setup, arguments: &[&str]) -> Stopped {
+pub(crate) fn run(setup: &Setup, arguments: &[&str]) -> Stopped {
     let ended = Plimsoll::run(setup, arguments.iter().copied());
     assert!(ended.status.success(), "{arguments:?}: {}{}", ended.stdout, ended.stderr);
     ended

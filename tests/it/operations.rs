@@ -1,6 +1,9 @@
 //! Running it: probes, metrics, logs, stopping, crashing, and callers that are too slow.
 
+mod backup;
 mod crash;
+mod doctor;
+mod load;
 mod logs;
 mod slow;
 mod stop;

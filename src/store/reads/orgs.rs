@@ -1,9 +1,8 @@
 //! Orgs, their overrides, and users.
 
 use entity::{org, org_override};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::super::rows::{Record, text};
 use super::super::{Listing, Org, OrgFacts, OrgFilter, OverrideInfo, PageRequest, Store, StoreError, Stored, User, queries};
 use crate::domain::names::{OrgId, RecordId, UserId};
 use crate::domain::time::UtcMillis;
@@ -31,14 +30,7 @@ impl Store {
     /// What a decision needs to know of an org; nothing when it was never registered.
     /// Overrides that have expired at `now` are left out.
     pub async fn org_facts(&self, id: &OrgId, now: UtcMillis) -> Result<Option<OrgFacts>, StoreError> {
-        let Some(row) = org::Entity::find_by_id(id.as_str()).one(self.reader()).await? else { return Ok(None) };
-        let end = org_override::Column::ExpiresAt;
-        let alive = Condition::any().add(end.is_null()).add(end.gt(now.get()));
-        let overrides = org_override::Entity::find().filter(org_override::Column::Org.eq(id.as_str())).filter(alive);
-        let overrides = overrides.order_by_asc(org_override::Column::Id).all(self.reader()).await?;
-        let overrides = overrides.iter().map(|row| OverrideInfo::from_row(row).map(|info| info.inner));
-        let overrides = overrides.collect::<Result<_, _>>()?;
-        Ok(Some(OrgFacts { tier: text(&row.tier)?, banned: row.banned_at.is_some(), overrides }))
+        queries::org_facts(self.reader(), id, now).await
     }
 
     /// The overrides of an org, oldest first.

@@ -2,6 +2,7 @@
 
 mod answers;
 mod answers_model;
+mod audit_sweep;
 mod constraints;
 mod keys;
 mod limits;

@@ -46,7 +46,7 @@ pub(super) const LAYERS: &[Layer] = &[
     ),
     layer(
         "cli",
-        &["by_hand", "config", "domain", "http", "identity", "server", "store", "telemetry"],
+        &["by_hand", "clock", "config", "domain", "http", "identity", "server", "store", "telemetry"],
         &["clap", "secrecy", "serde_json", "tokio", "yaml_serde"],
     ),
     layer("lib", &[], &[]),
