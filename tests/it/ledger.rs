@@ -1,0 +1,14 @@
+//! The ledger against an independent oracle: a plain model that shares no code with the product says what every answer may be.
+
+mod calendar;
+mod chance;
+mod checker;
+mod checker_tests;
+mod clock;
+mod history;
+mod model;
+mod plan;
+mod random;
+mod trace;
+mod wire;
+mod world;
