@@ -2,12 +2,16 @@
 //! it was sent, and in which the plain model gives every call the very answer that it got (Wing and Gong, with a memory of what
 //! was tried).
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::history::Call;
 use super::model::{Request, Seen, State};
+
+/// A history that is searched longer than this is not one to search.
+const MOST_TRIED: usize = 200_000;
 
 /// A call that fits next, and what is so after it.
 type Step = (usize, State);
@@ -51,6 +55,7 @@ impl Search<'_> {
             }
             if let Some((call, state)) = frame.next.pop() {
                 self.enter(call);
+                assert!(self.tried.len() < MOST_TRIED, "the search is too long: fewer callers, or answers that say more");
                 if !self.is_new(&state) {
                     self.leave(call);
                     continue;
@@ -112,6 +117,8 @@ impl Search<'_> {
                 steps.push((index, after));
             }
         }
+        // Taken from the end: first the one that was answered first, which mostly did come first.
+        steps.sort_by_key(|(index, _)| Reverse(self.calls[*index].span.1));
         steps
     }
 }
