@@ -11,6 +11,7 @@ mod model;
 mod plan;
 mod races;
 mod random;
+mod tally;
 mod trace;
 mod wire;
 mod world;

@@ -42,13 +42,13 @@ pub(super) fn explain(calls: &[Call], start: &State) -> Result<(), String> {
     calls.sort_by_key(|call| call.span);
     let is_done = vec![false; calls.len()];
     let search = Search { calls: &calls, is_done, order: Vec::new(), tried: HashSet::new() };
-    search.run(start.clone()).map_err(|furthest| report(&calls, &furthest))
+    search.run(start).map_err(|furthest| report(&calls, &furthest))
 }
 
 impl Search<'_> {
-    fn run(mut self, start: State) -> Result<(), Furthest> {
+    fn run(mut self, start: &State) -> Result<(), Furthest> {
         let mut furthest = Furthest { order: Vec::new(), state: start.clone(), next: self.candidates() };
-        let mut stack = vec![Frame { call: None, next: self.steps(&start) }];
+        let mut stack = vec![Frame { call: None, next: self.steps(start) }];
         while let Some(frame) = stack.last_mut() {
             if self.order.len() == self.calls.len() {
                 return Ok(());

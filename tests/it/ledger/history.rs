@@ -69,9 +69,9 @@ pub(super) fn places(calls: &[Call]) -> BTreeSet<Place> {
 
 /// What happened to one place. The look at a reservation is left out: it shows what is committed, a moment before a check does.
 pub(super) fn of_place(calls: &[Call], place: Place) -> Vec<Call> {
-    let made = |call: &Call| match call.request {
-        Request::Reserve { serial, place: of, .. } if of == place => Some(serial),
-        _ => None,
+    let made = |call: &Call| {
+        let Request::Reserve { serial, place: of, .. } = call.request else { return None };
+        (of == place).then_some(serial)
     };
     let serials: BTreeSet<usize> = calls.iter().filter_map(made).collect();
     let is_about = |call: &&Call| call.places().contains(&place) || call.settles(&serials);

@@ -74,6 +74,12 @@ pub(super) enum End {
     Released(i64),
 }
 
+/// Why a reservation does not end as it was asked to.
+enum No {
+    Invalid,
+    Conflict,
+}
+
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
@@ -219,14 +225,14 @@ impl State {
                 self.reserve((*serial, *place, *amount, *ttl), now, plan, plan_at)
             }
             Request::Confirm(serial, amount) => self.settle(*serial, now, |held| match (held.status(now), held.end) {
-                _ if amount.is_some_and(|amount| amount > held.amount) => Err(Seen::Invalid),
+                _ if amount.is_some_and(|amount| amount > held.amount) => Err(No::Invalid),
                 ("held", _) => Ok(Some(End::Confirmed(amount.unwrap_or(held.amount), now))),
                 ("confirmed", Some(End::Confirmed(before, _))) if before == amount.unwrap_or(held.amount) => Ok(None),
-                _ => Err(Seen::Conflict),
+                _ => Err(No::Conflict),
             }),
             Request::Cancel(serial) => self.settle(*serial, now, |held| match held.status(now) {
                 "held" => Ok(Some(End::Released(now))),
-                "confirmed" => Err(Seen::Conflict),
+                "confirmed" => Err(No::Conflict),
                 _ => Ok(None),
             }),
             Request::Look(serial) => self.settle(*serial, now, |_| Ok(None)),
@@ -279,10 +285,11 @@ impl State {
         Seen::Reserved { created_at: now, expires_at, shown }
     }
 
-    fn settle(&mut self, serial: usize, now: i64, how: impl FnOnce(&Held) -> Result<Option<End>, Seen>) -> Seen {
+    fn settle(&mut self, serial: usize, now: i64, how: impl FnOnce(&Held) -> Result<Option<End>, No>) -> Seen {
         let Some(held) = self.reservations.get_mut(&serial) else { return Seen::Missing };
         let end = match how(held) {
-            Err(refused) => return refused,
+            Err(No::Invalid) => return Seen::Invalid,
+            Err(No::Conflict) => return Seen::Conflict,
             Ok(None) => return held.seen(now),
             Ok(Some(end)) => end,
         };

@@ -21,7 +21,6 @@ const fn key(name: &'static str, unit: Option<Unit>, per_project: bool, default:
 }
 
 pub(super) const SEATS: usize = 0;
-pub(super) const CAMPAIGNS: usize = 1;
 pub(super) const BOTS: usize = 2;
 
 /// All limit keys. An index into this is what the oracle calls them by.
@@ -39,7 +38,6 @@ pub(super) const KEYS: [Key; 8] = [
 /// All tiers and the cap of each; the last is without caps. A tier says nothing about the limit key of its own index.
 pub(super) const TIERS: [(&str, Cap); 5] =
     [("nano", Some(1)), ("small", Some(4)), ("medium", Some(9)), ("large", Some(25)), ("open", None)];
-pub(super) const OPEN: usize = 4;
 
 /// A cap as it is written.
 pub(super) fn written(cap: Cap) -> Value {

@@ -55,21 +55,15 @@ fn assert_explained(org: &Org) {
 }
 
 fn decisions(history: &[Call]) -> impl Iterator<Item = &Shown> {
-    history.iter().filter_map(|call| match &call.seen {
-        Seen::Decision(shown) => Some(shown),
-        _ => None,
-    })
+    history.iter().filter_map(|call| if let Seen::Decision(shown) = &call.seen { Some(shown) } else { None })
 }
 
 /// What is used in the end.
 async fn used(org: &Org, key: usize) -> u64 {
-    match org.call(0, Request::Usage(place(key))).await {
-        Seen::Usage { used, shown } => {
-            assert_eq!((shown.current, shown.held), (used, 0), "nothing is held any more");
-            used
-        }
-        other => panic!("{other:?}"),
-    }
+    let seen = org.call(0, Request::Usage(place(key))).await;
+    let Seen::Usage { used, shown } = seen else { panic!("{seen:?}") };
+    assert_eq!((shown.current, shown.held), (used, 0), "nothing is held any more");
+    used
 }
 
 async fn takes_one_by_one(world: Arc<World>, key: usize) {
@@ -137,7 +131,7 @@ async fn batches_that_overlap_in_opposite_orders_take_all_or_nothing_and_wait_fo
             if caller % 2 == 1 {
                 items.reverse();
             }
-            if caller % 5 == 0 {
+            if caller.is_multiple_of(5) {
                 items.push((place(SEATS), 1));
                 items.push((place(BOTS), 1));
             }
@@ -159,7 +153,7 @@ async fn holds_and_takings(callers: usize, attempts: usize, cap: u64) -> (Arc<Wo
     let run = move |org: Arc<Org>, caller: usize, mut chance: Chance| async move {
         for _ in 0..attempts {
             let amount = chance.between(1, 6);
-            if caller % 2 == 0 {
+            if caller.is_multiple_of(2) {
                 org.call(caller, Request::Consume(place(SEATS), amount)).await;
                 continue;
             }
@@ -172,15 +166,15 @@ async fn holds_and_takings(callers: usize, attempts: usize, cap: u64) -> (Arc<Wo
         }
     };
     let history = race(&org, callers, run).await;
-    let shown = |call: &Call| match &call.seen {
-        Seen::Decision(shown) | Seen::Reserved { shown, .. } => shown.current,
-        _ => 0,
+    let shown = |call: &Call| {
+        let (Seen::Decision(shown) | Seen::Reserved { shown, .. }) = &call.seen else { return 0 };
+        shown.current
     };
     assert!(history.iter().all(|call| shown(call) <= cap));
     let taken: u64 = decisions(&history).filter(|shown| shown.allowed).map(|shown| shown.requested).sum();
-    let confirmed = |call: &Call| match call.seen {
-        Seen::Reservation { end: Some(End::Confirmed(amount, _)), .. } => amount,
-        _ => 0,
+    let confirmed = |call: &Call| {
+        let Seen::Reservation { end: Some(End::Confirmed(amount, _)), .. } = call.seen else { return 0 };
+        amount
     };
     let confirmed: u64 = history.iter().map(confirmed).sum();
     assert!(taken > 0 && confirmed > 0, "{taken} were taken and {confirmed} confirmed");

@@ -77,10 +77,10 @@ fn place(key: usize, chance: &mut Chance) -> Place {
     Place { key, project: KEYS[key].per_project.then(|| *chance.pick(&PROJECTS)) }
 }
 
-/// One of the last few: the older ones have mostly ended.
+/// Mostly one of the last few, the others having ended.
 fn recent(made: &[usize], chance: &mut Chance) -> usize {
-    let last = &made[made.len().saturating_sub(6)..];
-    *chance.pick(last)
+    let few = if chance.percent(75) { 6 } else { made.len() };
+    *chance.pick(&made[made.len().saturating_sub(few)..])
 }
 
 fn settle(serial: usize, chance: &mut Chance) -> Request {

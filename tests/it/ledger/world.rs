@@ -92,10 +92,6 @@ impl World {
 }
 
 impl Org {
-    pub(super) fn actor(&self) -> &Actor {
-        &self.actor
-    }
-
     /// The reservations that were made so far.
     pub(super) fn made(&self) -> Vec<usize> {
         locked(&self.ids).iter().map(|(serial, _)| *serial).collect()
