@@ -18,6 +18,8 @@ mod house;
 #[cfg(test)]
 mod jwt;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod openapi;

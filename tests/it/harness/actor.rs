@@ -35,18 +35,24 @@ impl Wire {
 pub(crate) struct Actor {
     wire: Arc<Wire>,
     bearer: Option<String>,
+    is_judged: bool,
     /// The id of its API key, when a test made it.
     pub(crate) id: String,
 }
 
 impl Actor {
     pub(super) fn new(wire: &Arc<Wire>, bearer: Option<&str>) -> Self {
-        Self { wire: Arc::clone(wire), bearer: bearer.map(str::to_owned), id: String::new() }
+        Self { wire: Arc::clone(wire), bearer: bearer.map(str::to_owned), is_judged: true, id: String::new() }
     }
 
     pub(super) fn known_as(mut self, id: &str) -> Self {
         id.clone_into(&mut self.id);
         self
+    }
+
+    /// The same caller, whose answers are not held to the document: for those who ask so much that it would take too long.
+    pub(crate) fn unjudged(&self) -> Self {
+        Self { is_judged: false, ..self.clone() }
     }
 
     /// The credential.
@@ -62,7 +68,7 @@ impl Actor {
             Some(bearer) => builder.header("Authorization", format!("Bearer {bearer}")),
             None => builder,
         };
-        Request { wire: Arc::clone(&self.wire), method, path: path.to_owned(), builder }
+        Request { wire: Arc::clone(&self.wire), method, path: path.to_owned(), builder, is_judged: self.is_judged }
     }
 
     /// One call; a body of null is none.
@@ -137,6 +143,7 @@ pub(crate) struct Request {
     method: Method,
     path: String,
     builder: reqwest::RequestBuilder,
+    is_judged: bool,
 }
 
 impl Request {
@@ -161,7 +168,9 @@ impl Request {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
         let answer = Answer::new(asked, status, headers, &bytes);
-        self.wire.document.hold(self.method.as_str(), &self.path, &answer);
+        if self.is_judged {
+            self.wire.document.hold(self.method.as_str(), &self.path, &answer);
+        }
         answer
     }
 }

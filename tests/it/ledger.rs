@@ -1,0 +1,17 @@
+//! The ledger against an independent oracle: a plain model that shares no code with the product says what every answer may be.
+
+mod calendar;
+mod chance;
+mod checker;
+mod checker_tests;
+mod clock;
+mod downgrade;
+mod history;
+mod model;
+mod plan;
+mod races;
+mod random;
+mod tally;
+mod trace;
+mod wire;
+mod world;
