@@ -23,7 +23,7 @@ use crate::http::service::{App as Kept, BootstrapKey, Service};
 use crate::http::{edge, openapi, routes};
 use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
-use crate::snapshot::{CacheSizes, Directory, Known};
+use crate::snapshot::{CacheSizes, Directory, KnownOrg};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
 use crate::store::{Access, Store};
 use crate::telemetry::Metrics;
@@ -91,7 +91,7 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         store,
         directory,
         verifier,
-        default_tier: settings.default_tier.clone(),
+        unregistered: settings.default_tier.as_ref().map(KnownOrg::of_tier),
         bootstrap: admin_key.as_ref().map(bootstrap).transpose()?,
         metrics,
         openapi_file: OpenapiFile::new(openapi::text(&table)),
@@ -194,5 +194,5 @@ fn bootstrap(secret: &SecretString) -> Result<BootstrapKey, String> {
         org_banned: false,
         user_banned: false,
     };
-    Ok(BootstrapKey { hash: hash_of(secret.expose_secret()), key: Arc::new(Known::by_itself(key)) })
+    Ok(BootstrapKey { hash: hash_of(secret.expose_secret()), key: Arc::new(key) })
 }

@@ -172,7 +172,7 @@ impl<'a> DecisionView<'a> {
             limit_key: &judged.limit_key.name,
             resource,
             figures: figures(judged),
-            tier: &judged.org.tier,
+            tier: judged.org.tier,
             source: judged.source,
             resets_at: resets_at(judged.decision.detail),
             revision,

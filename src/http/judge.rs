@@ -1,7 +1,5 @@
 //! From a written question to a judged one: finds the facts, and lets the domain decide.
 
-use std::sync::Arc;
-
 use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::Fresh;
@@ -13,8 +11,7 @@ use crate::domain::limit_key::{Archived, LimitKey};
 use crate::domain::names::{LimitKeyName, OrgId};
 use crate::domain::refusal::{Refusal, Removed};
 use crate::domain::time::UtcMillis;
-use crate::snapshot::Known;
-use crate::store::OrgFacts;
+use crate::snapshot::KnownOrg;
 
 /// A question that was judged, and by what.
 pub struct Judged<'a> {
@@ -23,7 +20,7 @@ pub struct Judged<'a> {
     /// The question, as the limit key's kind takes it.
     pub question: Question,
     /// What is known of the org.
-    pub org: Arc<Known<OrgFacts>>,
+    pub org: KnownOrg,
     /// The answer.
     pub decision: Decision,
     /// Where the value came from.
@@ -37,10 +34,10 @@ pub async fn visible_org(
     caller: &Caller,
     org: &OrgId,
     now: UtcMillis,
-) -> Result<Arc<Known<OrgFacts>>, ApiError> {
+) -> Result<KnownOrg, ApiError> {
     caller.may_see(org)?;
     let facts = service.org(org, now).await?.ok_or(ApiError::NotFound("org"))?;
-    if fresh.catalogue.has_tier(&facts.tier) {
+    if fresh.catalogue.has_tier(facts.tier) {
         return Ok(facts);
     }
     Err(Box::pin(without_tier(service, &facts)).await)
@@ -48,13 +45,13 @@ pub async fn visible_org(
 
 /// An org is read after the catalogue, so its tier may be newer: then the answer is not known yet, and never a false 404.
 /// Only a default tier that does not exist leaves the org unknown.
-async fn without_tier(service: &Service, facts: &OrgFacts) -> ApiError {
+async fn without_tier(service: &Service, facts: &KnownOrg) -> ApiError {
     let latest = match service.store.revision().await {
         Ok(latest) => latest,
         Err(error) => return error.into(),
     };
     service.directory.reaches(latest).await;
-    if service.directory.catalogue().has_tier(&facts.tier) { ApiError::Unavailable } else { ApiError::NotFound("org") }
+    if service.directory.catalogue().has_tier(facts.tier) { ApiError::Unavailable } else { ApiError::NotFound("org") }
 }
 
 /// The limit key of this name, unless it is archived.

@@ -1,5 +1,7 @@
 //! Orgs, their overrides, and users.
 
+use std::collections::HashMap;
+
 use entity::{org, org_override};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder};
 
@@ -31,14 +33,31 @@ impl Store {
     /// What a decision needs to know of an org; nothing when it was never registered.
     /// Overrides that have expired at `now` are left out.
     pub async fn org_facts(&self, id: &OrgId, now: UtcMillis) -> Result<Option<OrgFacts>, StoreError> {
-        let Some(row) = org::Entity::find_by_id(id.as_str()).one(self.reader()).await? else { return Ok(None) };
+        Ok(self.facts_of_orgs(&[id], now).await?.remove(id))
+    }
+
+    /// The same of several orgs, with as many statements as for one.
+    pub async fn facts_of_orgs(&self, ids: &[&OrgId], now: UtcMillis) -> Result<HashMap<OrgId, OrgFacts>, StoreError> {
+        let texts = || ids.iter().map(|id| id.as_str());
+        let rows = org::Entity::find().filter(org::Column::Id.is_in(texts())).all(self.reader()).await?;
+        let mut facts = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let known = OrgFacts { tier: text(&row.tier)?, banned: row.banned_at.is_some(), overrides: Vec::new() };
+            facts.insert(text(&row.id)?, known);
+        }
+        if facts.is_empty() {
+            return Ok(facts);
+        }
         let end = org_override::Column::ExpiresAt;
         let alive = Condition::any().add(end.is_null()).add(end.gt(now.get()));
-        let overrides = org_override::Entity::find().filter(org_override::Column::Org.eq(id.as_str())).filter(alive);
-        let overrides = overrides.order_by_asc(org_override::Column::Id).all(self.reader()).await?;
-        let overrides = overrides.iter().map(|row| OverrideInfo::from_row(row).map(|info| info.inner));
-        let overrides = overrides.collect::<Result<_, _>>()?;
-        Ok(Some(OrgFacts { tier: text(&row.tier)?, banned: row.banned_at.is_some(), overrides }))
+        let overrides = org_override::Entity::find().filter(org_override::Column::Org.is_in(texts())).filter(alive);
+        for row in overrides.order_by_asc(org_override::Column::Id).all(self.reader()).await? {
+            let OverrideInfo { org, inner, .. } = OverrideInfo::from_row(&row)?;
+            if let Some(known) = facts.get_mut(&org) {
+                known.overrides.push(inner);
+            }
+        }
+        Ok(facts)
     }
 
     /// The overrides of an org, oldest first.
