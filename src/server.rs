@@ -29,7 +29,7 @@ use crate::http::{edge, openapi, routes};
 use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
 use crate::ledger::Ledger;
-use crate::snapshot::{CacheSizes, Directory, Known};
+use crate::snapshot::{CacheSizes, Directory, KnownOrg};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
 use crate::store::{Access, AnswerSizes, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -102,7 +102,7 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         ledger,
         directory,
         verifier,
-        default_tier: settings.default_tier.clone(),
+        unregistered: settings.default_tier.as_ref().map(KnownOrg::of_tier),
         bootstrap: admin_key.as_ref().map(bootstrap).transpose()?,
         metrics,
         openapi_file: OpenapiFile::new(openapi::text(&table)),
@@ -266,5 +266,5 @@ fn bootstrap(secret: &SecretString) -> Result<BootstrapKey, String> {
         org_banned: false,
         user_banned: false,
     };
-    Ok(BootstrapKey { hash: hash_of(secret.expose_secret()), key: Arc::new(Known::by_itself(key)) })
+    Ok(BootstrapKey { hash: hash_of(secret.expose_secret()), key: Arc::new(key) })
 }

@@ -1,10 +1,13 @@
 //! Logs and metrics.
 
+mod tally;
+
+use std::fmt::Write;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics::{Counter, Gauge, counter, gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::domain::limit_key::Kind;
@@ -31,40 +34,33 @@ pub fn start_logs(filter: &str, format: LogFormat) -> Result<(), String> {
 }
 
 /// The outcomes that a decision can have, in the order of their counters.
-const OUTCOMES: [&str; 6] =
+const OUTCOMES: [&str; tally::OUTCOMES] =
     ["allowed", "limit_reached", "rate_limit_exceeded", "retention_exceeded", "feature_unavailable", "org_banned"];
 /// The classes of statuses, in the order of their counters.
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-/// Bounds of the buckets of response times, in seconds.
-const BUCKETS: [f64; 10] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0];
+const CLASSES: [&str; tally::CLASSES] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// The metric of response times.
+const DURATIONS: &str = "plimsoll_http_request_duration_seconds";
 
-/// Counters of what happens. Each is looked up once, so counting costs an addition.
+/// What is counted, and how it is shown. What every request counts is kept by its thread, and handed on when somebody asks.
 pub struct Metrics {
     handle: PrometheusHandle,
-    responses: Vec<Counter>,
-    durations: Histogram,
-    decisions: Vec<Vec<Counter>>,
+    responses: [Counter; tally::CLASSES],
+    decisions: [[Counter; tally::OUTCOMES]; tally::KINDS],
     revision: Gauge,
 }
 
 impl Metrics {
     /// Starts counting. Once a process.
     pub fn start() -> Result<Self, String> {
-        let failed = |error: &dyn std::fmt::Display| format!("The metrics cannot be started: {error}");
-        let builder = PrometheusBuilder::new();
-        let duration = Matcher::Full("plimsoll_http_request_duration_seconds".to_owned());
-        let builder = builder.set_buckets_for_metric(duration, &BUCKETS).map_err(|error| failed(&error))?;
-        let handle = builder.install_recorder().map_err(|error| failed(&error))?;
+        let failed = |error| format!("The metrics cannot be started: {error}");
+        let handle = PrometheusBuilder::new().install_recorder().map_err(failed)?;
         describe();
-        let decisions = Kind::ALL.map(|kind| {
-            let of = |outcome| counter!("plimsoll_decisions_total", "kind" => kind.as_str(), "outcome" => outcome);
-            OUTCOMES.map(of).into()
-        });
         Ok(Self {
             handle,
-            responses: CLASSES.map(|class| counter!("plimsoll_http_responses_total", "status" => class)).into(),
-            durations: histogram!("plimsoll_http_request_duration_seconds"),
-            decisions: decisions.into(),
+            responses: CLASSES.map(|class| counter!("plimsoll_http_responses_total", "status" => class)),
+            decisions: Kind::ALL.map(|kind| {
+                OUTCOMES.map(|outcome| counter!("plimsoll_decisions_total", "kind" => kind.as_str(), "outcome" => outcome))
+            }),
             revision: gauge!("plimsoll_snapshot_revision"),
         })
     }
@@ -72,19 +68,15 @@ impl Metrics {
     /// A request was answered.
     pub fn answered(&self, status: u16, duration: Duration) {
         let class = usize::from(status).checked_div(100).and_then(|class| class.checked_sub(1));
-        if let Some(counter) = class.and_then(|class| self.responses.get(class)) {
-            counter.increment(1);
-        }
-        self.durations.record(duration.as_secs_f64());
+        tally::answered(class, duration);
     }
 
     /// A question was decided. `outcome` is `allowed` or a refusal's code.
     pub fn decided(&self, kind: Kind, outcome: &str) {
         let kind = Kind::ALL.iter().position(|other| *other == kind);
         let outcome = OUTCOMES.iter().position(|other| *other == outcome);
-        let counters = kind.and_then(|kind| self.decisions.get(kind));
-        if let Some(counter) = counters.zip(outcome).and_then(|(counters, outcome)| counters.get(outcome)) {
-            counter.increment(1);
+        if let Some((kind, outcome)) = kind.zip(outcome) {
+            tally::decided(kind, outcome);
         }
     }
 
@@ -96,19 +88,38 @@ impl Metrics {
 
     /// Everything, in the text form of Prometheus.
     pub fn render(&self) -> String {
-        self.handle.render()
+        let total = tally::total();
+        let counters = self.responses.iter().chain(self.decisions.as_flattened());
+        for (counter, count) in counters.zip(total.responses.iter().chain(total.decisions.as_flattened())) {
+            counter.absolute(*count);
+        }
+        let mut text = self.handle.render();
+        // Writing into a string cannot fail.
+        let _ = write_durations(&mut text, &total.buckets, Duration::from_nanos(total.nanos));
+        text
     }
 
-    /// Folds what was recorded since the last time into the buckets, so that it takes no more room.
+    /// Folds what histograms recorded since the last time into their buckets, so that it takes no more room.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
     }
 }
 
+/// The histogram of response times. Its buckets are cumulated, as Prometheus wants them.
+fn write_durations(text: &mut String, buckets: &[u64], sum: Duration) -> std::fmt::Result {
+    writeln!(text, "# HELP {DURATIONS} Seconds from the request's head to the response's.\n# TYPE {DURATIONS} histogram")?;
+    let mut count: u64 = 0;
+    let bounds = tally::BOUNDS.iter().map(|bound| bound.as_secs_f64().to_string()).chain(["+Inf".to_owned()]);
+    for (bound, bucket) in bounds.zip(buckets) {
+        count = count.saturating_add(*bucket);
+        writeln!(text, "{DURATIONS}_bucket{{le=\"{bound}\"}} {count}")?;
+    }
+    writeln!(text, "{DURATIONS}_sum {}\n{DURATIONS}_count {count}\n", sum.as_secs_f64())
+}
+
 fn describe() {
-    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    use metrics::{describe_counter, describe_gauge};
     describe_counter!("plimsoll_http_responses_total", "Responses, by the class of their status.");
-    describe_histogram!("plimsoll_http_request_duration_seconds", "Seconds from the request's head to the response's.");
     describe_counter!("plimsoll_decisions_total", "Decisions, by kind of limit key and outcome.");
     describe_counter!("plimsoll_database_statements_total", "SQL statements sent to the database.");
     describe_gauge!("plimsoll_snapshot_revision", "The catalogue revision that questions are answered from.");

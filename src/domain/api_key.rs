@@ -18,14 +18,17 @@ const PREFIX_MAX: usize = 16;
 /// Checks that the text has the form `<prefix>_<64 lowercase hex>` and returns the part that a listing shows.
 pub fn shown_part(secret: &str) -> Result<&str, Invalid> {
     let invalid = || Invalid::new("must be <prefix>_<64 lowercase hexadecimal digits>");
-    let (prefix, digits) = secret.rsplit_once('_').ok_or_else(invalid)?;
+    let (prefix, digits) =
+        secret.len().checked_sub(SECRET_DIGITS).and_then(|at| secret.split_at_checked(at)).ok_or_else(invalid)?;
+    let prefix = prefix.strip_suffix('_').ok_or_else(invalid)?;
     let is_prefix = match prefix.as_bytes() {
         [b'a'..=b'z', rest @ ..] => {
             rest.len() < PREFIX_MAX && rest.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
         }
         _ => false,
     };
-    let is_hex = digits.len() == SECRET_DIGITS && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    // Every digit is looked at, so that many can be at once.
+    let is_hex = digits.bytes().fold(true, |so_far, b| so_far & matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let shown = prefix.len().saturating_add(1).saturating_add(SHOWN_DIGITS);
     secret.get(..shown).filter(|_| is_prefix && is_hex).ok_or_else(invalid)
 }

@@ -14,7 +14,6 @@ use crate::domain::refusal::{Presented, Refusal};
 use crate::domain::scope::{Reach, Scopes};
 use crate::identity::jwt::{Claims, TokenRefused};
 use crate::identity::secret::hash_of;
-use crate::snapshot::Known;
 use crate::store::Actor;
 
 /// No credential is longer; what is longer is refused before any work is done on it.
@@ -32,7 +31,7 @@ pub enum Identity {
 #[derive(Clone)]
 pub enum Caller {
     /// By an API key.
-    Key(Arc<Known<ApiKey>>, Origin),
+    Key(Arc<ApiKey>, Origin),
     /// By a JWT.
     Token(Arc<Claims>),
 }
@@ -107,7 +106,7 @@ pub async fn identify(service: &Service, headers: &HeaderMap) -> Option<Identity
 
 async fn identify_by(service: &Service, header: &HeaderValue) -> Result<Caller, ApiError> {
     let refused = || ApiError::from(Refusal::InvalidApiKey(Presented::Something));
-    let text = header.to_str().map_err(|_| refused())?;
+    let text = std::str::from_utf8(header.as_bytes()).map_err(|_| refused())?;
     let (scheme, credential) = text.split_once(' ').ok_or_else(refused)?;
     if !scheme.eq_ignore_ascii_case("bearer") || credential.len() > MAX_CREDENTIAL_BYTES {
         return Err(refused());

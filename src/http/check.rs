@@ -238,8 +238,10 @@ pub async fn batch(
         let issue = Issue::new("checks", format!("must have 1 to {MAX_CHECKS} items, not {}", checks.len()));
         return Err(ApiError::InvalidBody(vec![issue]));
     }
+    let checks: Vec<_> = checks.into_iter().map(wire::parse::<CheckBody>).collect();
     let fresh = demand.met(&service).await?;
     let now = clock::now();
+    read_orgs(&service, &permit.caller, &checks, now).await;
     let mut results = Vec::with_capacity(checks.len());
     for (position, item) in checks.into_iter().enumerate() {
         let result = item_of(&service, &fresh, &permit.caller, item, now).await;
@@ -248,9 +250,22 @@ pub async fn batch(
     Ok(Data(BatchAnswers { results }))
 }
 
-async fn item_of(service: &Service, fresh: &Fresh, caller: &Caller, item: Json, now: UtcMillis) -> Result<Json, ApiError> {
-    let body: CheckBody = wire::parse(item).map_err(ApiError::InvalidBody)?;
-    let (org, limit_key, question) = body.into_parts();
+/// Reads the orgs that are asked about together. What cannot be read now is read, or fails, item by item.
+async fn read_orgs(service: &Service, caller: &Caller, checks: &[Result<CheckBody, Vec<Issue>>], now: UtcMillis) {
+    let orgs = checks.iter().flatten().map(|check| &check.org).filter(|org| caller.may_see(org).is_ok());
+    if let Err(error) = service.directory.read_orgs(&orgs.collect(), now).await {
+        tracing::debug!(%error, "the orgs of a batch could not be read together");
+    }
+}
+
+async fn item_of(
+    service: &Service,
+    fresh: &Fresh,
+    caller: &Caller,
+    item: Result<CheckBody, Vec<Issue>>,
+    now: UtcMillis,
+) -> Result<Json, ApiError> {
+    let (org, limit_key, question) = item.map_err(ApiError::InvalidBody)?.into_parts();
     let asked = asked(service, fresh, caller, (&org, &limit_key), question, now).await?;
     let decision = judge(service, &org, &asked, now).await?;
     let shown = Shown::asked(&org, &asked, fresh.revision);

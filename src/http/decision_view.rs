@@ -180,7 +180,7 @@ impl<'a> Shown<'a> {
             Question::Add { resource, .. } => resource.as_ref(),
             Question::Happen { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => None,
         };
-        Self { org, limit_key: asked.limit_key, resource, tier: &asked.org.tier, source: asked.effective.source, revision }
+        Self { org, limit_key: asked.limit_key, resource, tier: asked.org.tier, source: asked.effective.source, revision }
     }
 }
 

@@ -14,8 +14,7 @@ use crate::domain::names::{LimitKeyName, OrgId};
 use crate::domain::refusal::{Refusal, Removed};
 use crate::domain::time::UtcMillis;
 use crate::ledger::CounterRef;
-use crate::snapshot::Known;
-use crate::store::OrgFacts;
+use crate::snapshot::KnownOrg;
 
 /// A question with the facts that it is judged by.
 pub struct Asked<'a> {
@@ -24,7 +23,7 @@ pub struct Asked<'a> {
     /// The question, as the limit key's kind takes it.
     pub question: Question,
     /// What is known of the org.
-    pub org: Arc<Known<OrgFacts>>,
+    pub org: KnownOrg,
     /// The value that applies.
     pub effective: Effective,
 }
@@ -36,10 +35,10 @@ pub async fn visible_org(
     caller: &Caller,
     org: &OrgId,
     now: UtcMillis,
-) -> Result<Arc<Known<OrgFacts>>, ApiError> {
+) -> Result<KnownOrg, ApiError> {
     caller.may_see(org)?;
     let facts = service.org(org, now).await?.ok_or(ApiError::NotFound("org"))?;
-    if fresh.catalogue.has_tier(&facts.tier) {
+    if fresh.catalogue.has_tier(facts.tier) {
         return Ok(facts);
     }
     Err(Box::pin(without_tier(service, &facts)).await)
@@ -47,13 +46,13 @@ pub async fn visible_org(
 
 /// An org is read after the catalogue, so its tier may be newer: then the answer is not known yet, and never a false 404.
 /// Only a default tier that does not exist leaves the org unknown.
-async fn without_tier(service: &Service, facts: &OrgFacts) -> ApiError {
+async fn without_tier(service: &Service, facts: &KnownOrg) -> ApiError {
     let latest = match service.store.revision().await {
         Ok(latest) => latest,
         Err(error) => return error.into(),
     };
     service.directory.reaches(latest).await;
-    if service.directory.catalogue().has_tier(&facts.tier) { ApiError::Unavailable } else { ApiError::NotFound("org") }
+    if service.directory.catalogue().has_tier(facts.tier) { ApiError::Unavailable } else { ApiError::NotFound("org") }
 }
 
 /// The limit key of this name, unless it is archived.

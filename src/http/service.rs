@@ -13,12 +13,12 @@ use super::docs::OpenapiFile;
 use super::document::{Describe, Description};
 use super::error::ApiError;
 use crate::domain::api_key::ApiKey;
-use crate::domain::names::{OrgId, TierName};
+use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
 use crate::identity::jwt::JwtVerifier;
 use crate::ledger::Ledger;
-use crate::snapshot::{Directory, Known};
-use crate::store::{OrgFacts, Store, StoreError};
+use crate::snapshot::{Directory, KnownOrg};
+use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// The parts that a request is answered with.
@@ -31,8 +31,8 @@ pub struct Service {
     pub directory: Directory,
     /// Verifies JWT bearers, when they are switched on.
     pub verifier: Option<JwtVerifier>,
-    /// The tier of orgs that were never registered.
-    pub default_tier: Option<TierName>,
+    /// What orgs are that were never registered: of the default tier, if there is one.
+    pub unregistered: Option<KnownOrg>,
     /// The admin key of the settings.
     pub bootstrap: Option<BootstrapKey>,
     /// Counters of what happens.
@@ -80,23 +80,20 @@ pub struct BootstrapKey {
     /// Its SHA-256.
     pub hash: [u8; 32],
     /// What it may do.
-    pub key: Arc<Known<ApiKey>>,
+    pub key: Arc<ApiKey>,
 }
 
 impl Service {
     /// The admin key of the settings, if this is it. Compared in constant time.
-    pub fn bootstrap_key(&self, hash: &[u8; 32]) -> Option<Arc<Known<ApiKey>>> {
+    pub fn bootstrap_key(&self, hash: &[u8; 32]) -> Option<Arc<ApiKey>> {
         let bootstrap = self.bootstrap.as_ref()?;
         bool::from(bootstrap.hash.ct_eq(hash)).then(|| Arc::clone(&bootstrap.key))
     }
 
     /// What is known of an org. One that was never registered has the default tier, if there is one.
-    pub async fn org(&self, org: &OrgId, now: UtcMillis) -> Result<Option<Arc<Known<OrgFacts>>>, StoreError> {
+    pub async fn org(&self, org: &OrgId, now: UtcMillis) -> Result<Option<KnownOrg>, StoreError> {
         let registered = self.directory.org(org, now).await?;
-        Ok(registered.or_else(|| {
-            let tier = self.default_tier.clone()?;
-            Some(Arc::new(Known::by_itself(OrgFacts { tier, banned: false, overrides: Vec::new() })))
-        }))
+        Ok(registered.or_else(|| self.unregistered.clone()))
     }
 
     /// Whether the process is about to stop.

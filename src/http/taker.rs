@@ -26,7 +26,8 @@ use crate::domain::refusal::Denial;
 use crate::domain::time::UtcMillis;
 use crate::http::decision_view::Shown;
 use crate::ledger::{Kept, Operation, Outcome, Taking};
-use crate::store::{OrgFacts, Recorded};
+use crate::snapshot::KnownOrg;
+use crate::store::Recorded;
 
 /// What a taking needs of its request. The permission is asked for separately, and first.
 pub struct Taker {
@@ -130,7 +131,7 @@ pub struct Aim {
     pub org: OrgId,
     /// What is taken.
     pub taking: Taking,
-    tier: TierName,
+    tier: &'static TierName,
     revision: u64,
 }
 
@@ -149,7 +150,7 @@ impl Aim {
     pub fn at(
         fresh: &Fresh,
         org: &OrgId,
-        facts: &OrgFacts,
+        facts: &KnownOrg,
         written: WrittenTaking,
         kinds: &[Kind],
         now: UtcMillis,
@@ -162,14 +163,14 @@ impl Aim {
         let effective = fresh.catalogue.effective(facts, &limit_key, now);
         let amount = amount.unwrap_or(Quantity::ONE);
         let taking = Taking { limit_key, effective, resource, amount, org_banned: facts.banned };
-        Ok(Self { org: org.clone(), taking, tier: facts.tier.clone(), revision: fresh.revision })
+        Ok(Self { org: org.clone(), taking, tier: facts.tier, revision: fresh.revision })
     }
 
     /// What the answer shows beside the decision.
     pub fn shown(&self) -> Shown<'_> {
         let Taking { limit_key, effective, resource, .. } = &self.taking;
         let source: Source = effective.source;
-        Shown { org: &self.org, limit_key, resource: resource.as_ref(), tier: &self.tier, source, revision: self.revision }
+        Shown { org: &self.org, limit_key, resource: resource.as_ref(), tier: self.tier, source, revision: self.revision }
     }
 }
 

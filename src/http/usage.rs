@@ -26,7 +26,7 @@ use crate::domain::names::{LimitKeyName, OrgId, ResourceId};
 use crate::domain::time::UtcMillis;
 use crate::domain::value::Value;
 use crate::ledger::{CounterUsage, Operation, Outcome, UsagePlace, span_of};
-use crate::store::OrgFacts;
+use crate::snapshot::KnownOrg;
 use crate::wire::Issues;
 
 /// What an org has used of one limit key.
@@ -170,7 +170,7 @@ fn unused(fresh: &Fresh, now: UtcMillis) -> impl Iterator<Item = CounterUsage> {
 }
 
 /// What is shown of a counter. One that was made when its limit key was another is not shown.
-fn shown(fresh: &Fresh, facts: &OrgFacts, found: CounterUsage, now: UtcMillis) -> Option<UsageView> {
+fn shown(fresh: &Fresh, facts: &KnownOrg, found: CounterUsage, now: UtcMillis) -> Option<UsageView> {
     let limit_key = fresh.catalogue.limit_key(&found.place.limit_key)?;
     let is_present = span_of(limit_key, now).map_or(0, |span| span.start.get()) == found.window_start;
     let is_per_org = limit_key.per == Per::Org;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::known::KnownOrg;
 use crate::domain::effective::{Effective, effective};
 use crate::domain::limit_key::LimitKey;
 use crate::domain::names::{LimitKeyName, TierName};
 use crate::domain::plan::Plan;
 use crate::domain::time::UtcMillis;
 use crate::domain::value::Value;
-use crate::store::OrgFacts;
 
 /// Limit keys and tiers, as they were at one revision.
 pub struct Catalogue {
@@ -45,9 +45,9 @@ impl Catalogue {
     }
 
     /// The value that applies to an org.
-    pub fn effective(&self, org: &OrgFacts, limit_key: &LimitKey, now: UtcMillis) -> Effective {
-        let tier = self.tiers.get(&org.tier).and_then(|values| values.get(&limit_key.name)).copied();
-        let overrides = org.overrides.iter().filter(|candidate| candidate.limit_key == limit_key.name);
+    pub fn effective(&self, org: &KnownOrg, limit_key: &LimitKey, now: UtcMillis) -> Effective {
+        let tier = self.tiers.get(org.tier).and_then(|values| values.get(&limit_key.name)).copied();
+        let overrides = org.overrides().iter().filter(|candidate| candidate.limit_key == limit_key.name);
         effective(limit_key.default, tier, overrides, now)
     }
 }

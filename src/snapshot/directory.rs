@@ -1,7 +1,7 @@
 //! The catalogue, orgs and API keys in memory.
 
+use std::collections::HashSet;
 use std::hash::Hash;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,10 +13,12 @@ use tokio::sync::watch;
 
 use super::catalogue::Catalogue;
 use super::fences::{Fences, Group, Subject};
+use super::known::{Entry, KnownOrg, Stamp};
+use super::near;
 use crate::domain::api_key::ApiKey;
 use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
-use crate::store::{OrgFacts, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// How many records a cache makes room for at its start.
 const EXPECTED_RECORDS: u64 = 1_024;
@@ -44,65 +46,6 @@ fn cache_of<K: Eq + Hash, V: Clone>(capacity: u64) -> Cache<K, V> {
     QuickCache::with(expected, capacity, UnitWeighter, RandomState::default(), DefaultLifecycle::default())
 }
 
-/// When something was read, and which groups it depends on.
-#[derive(Clone, Copy)]
-struct Stamp {
-    read_at: u64,
-    groups: [Option<Group>; 3],
-}
-
-/// A record in memory, with what tells whether it still holds.
-pub struct Known<T> {
-    record: T,
-    stamp: Stamp,
-}
-
-impl<T> Known<T> {
-    /// A record that is not from the database, and so always holds.
-    pub const fn by_itself(record: T) -> Self {
-        Self { record, stamp: Stamp { read_at: 0, groups: [None; 3] } }
-    }
-}
-
-impl<T> Deref for Known<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.record
-    }
-}
-
-/// What is known of a key of a cache: its record, or that there is none.
-enum Entry<T> {
-    Present(Arc<Known<T>>),
-    Absent(Stamp),
-}
-
-impl<T> Entry<T> {
-    fn stamp(&self) -> Stamp {
-        match self {
-            Self::Present(known) => known.stamp,
-            Self::Absent(stamp) => *stamp,
-        }
-    }
-
-    fn into_record(self) -> Option<Arc<Known<T>>> {
-        match self {
-            Self::Present(known) => Some(known),
-            Self::Absent(_) => None,
-        }
-    }
-}
-
-impl<T> Clone for Entry<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Present(known) => Self::Present(Arc::clone(known)),
-            Self::Absent(stamp) => Self::Absent(*stamp),
-        }
-    }
-}
-
 /// What questions are answered from. Cheap to clone.
 #[derive(Clone)]
 pub struct Directory {
@@ -115,9 +58,14 @@ pub(super) struct Inner {
     pub(super) fences: Fences,
     revision: AtomicU64,
     revisions: watch::Sender<u64>,
-    orgs: Cache<OrgId, Entry<OrgFacts>>,
-    api_keys: Cache<[u8; 32], Entry<ApiKey>>,
+    orgs: Cache<OrgId, Entry<KnownOrg>>,
+    api_keys: Cache<[u8; 32], Entry<Arc<ApiKey>>>,
+    /// Tells it from the other directories of the process.
+    number: u64,
 }
+
+/// How many directories the process has opened.
+static OPENED: AtomicU64 = AtomicU64::new(0);
 
 impl Directory {
     /// Reads the catalogue, and follows what changes from here on.
@@ -131,6 +79,7 @@ impl Directory {
             revisions: watch::Sender::new(revision),
             orgs: cache_of(sizes.orgs),
             api_keys: cache_of(sizes.api_keys),
+            number: OPENED.fetch_add(1, Ordering::Relaxed),
         };
         let directory = Self { inner: Arc::new(inner) };
         super::follow::start(&directory);
@@ -157,33 +106,60 @@ impl Directory {
     }
 
     /// What is known of an org.
-    pub async fn org(&self, org: &OrgId, now: UtcMillis) -> Result<Option<Arc<Known<OrgFacts>>>, StoreError> {
+    pub async fn org(&self, org: &OrgId, now: UtcMillis) -> Result<Option<KnownOrg>, StoreError> {
         let load = || async {
             let facts = self.inner.store.org_facts(org, now).await?;
-            Ok((facts, [Some(Group::of(Subject::Org(org.as_str()))), None, None]))
+            Ok((facts.map(KnownOrg::from), groups_of_org(org)))
         };
-        self.cached(&self.inner.orgs, org, load).await
+        Ok(self.cached(&self.inner.orgs, org, load).await?.record)
+    }
+
+    /// Reads those of the orgs that are not in memory yet, all together, for questions that come right after it.
+    pub async fn read_orgs(&self, orgs: &HashSet<&OrgId>, now: UtcMillis) -> Result<(), StoreError> {
+        let cache = &self.inner.orgs;
+        let is_known = |org: &OrgId| cache.peek(org).is_some_and(|entry| entry.stamp.holds(&self.inner.fences));
+        let missing: Vec<&OrgId> = orgs.iter().copied().filter(|org| !is_known(org)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let read_at = self.revision();
+        let mut facts = self.inner.store.facts_of_orgs(&missing, now).await?;
+        for org in missing {
+            let stamp = Stamp { read_at, groups: groups_of_org(org) };
+            cache.insert(org.clone(), Entry { record: facts.remove(org).map(KnownOrg::from), stamp });
+        }
+        Ok(())
     }
 
     /// The API key whose secret has this hash.
-    pub async fn api_key(&self, hash: [u8; 32], now: UtcMillis) -> Result<Option<Arc<Known<ApiKey>>>, StoreError> {
+    pub async fn api_key(&self, hash: [u8; 32], now: UtcMillis) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        let directory = self.inner.number;
+        if let Some((key, stamp)) = near::get(directory, &hash)
+            && stamp.holds(&self.inner.fences)
+        {
+            return Ok(Some(key));
+        }
         let load = || async {
             let key = self.inner.store.api_key_by_hash(&hash, now).await?;
             let groups = key.as_ref().map_or([Some(Group::of(Subject::AnyApiKey)), None, None], groups_of);
-            Ok((key, groups))
+            Ok((key.map(Arc::new), groups))
         };
-        self.cached(&self.inner.api_keys, &hash, load).await
+        let entry = self.cached(&self.inner.api_keys, &hash, load).await?;
+        if let Entry { record: Some(key), stamp } = &entry {
+            near::keep(directory, &hash, key, *stamp);
+        }
+        Ok(entry.record)
     }
 
-    async fn cached<K, T, F>(&self, cache: &Cache<K, Entry<T>>, key: &K, load: F) -> Result<Option<Arc<Known<T>>>, StoreError>
+    async fn cached<K, T, F>(&self, cache: &Cache<K, Entry<T>>, key: &K, load: F) -> Result<Entry<T>, StoreError>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
-        T: Send + Sync + 'static,
+        T: Clone + Send + Sync + 'static,
         F: AsyncFn() -> Result<(Option<T>, [Option<Group>; 3]), StoreError>,
     {
         if let Some(entry) = cache.get(key) {
-            if self.holds(&entry) {
-                return Ok(entry.into_record());
+            if entry.stamp.holds(&self.inner.fences) {
+                return Ok(entry);
             }
             cache.remove(key);
         }
@@ -191,20 +167,20 @@ impl Directory {
         Box::pin(self.load(cache, key, load)).await
     }
 
-    async fn load<K, T, F>(&self, cache: &Cache<K, Entry<T>>, key: &K, load: F) -> Result<Option<Arc<Known<T>>>, StoreError>
+    async fn load<K, T, F>(&self, cache: &Cache<K, Entry<T>>, key: &K, load: F) -> Result<Entry<T>, StoreError>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
-        T: Send + Sync + 'static,
+        T: Clone + Send + Sync + 'static,
         F: AsyncFn() -> Result<(Option<T>, [Option<Group>; 3]), StoreError>,
     {
         for _ in 0..LOAD_ATTEMPTS {
             let entry = cache.get_or_insert_async(key, self.read(&load)).await?;
-            if self.holds(&entry) {
-                return Ok(entry.into_record());
+            if entry.stamp.holds(&self.inner.fences) {
+                return Ok(entry);
             }
             cache.remove(key);
         }
-        Ok(self.read(&load).await?.into_record())
+        self.read(&load).await
     }
 
     /// The revision is taken before the record is read, so the record is at least as new as it says.
@@ -214,13 +190,7 @@ impl Directory {
     {
         let read_at = self.revision();
         let (record, groups) = load().await?;
-        let stamp = Stamp { read_at, groups };
-        Ok(record.map_or(Entry::Absent(stamp), |record| Entry::Present(Arc::new(Known { record, stamp }))))
-    }
-
-    fn holds<T>(&self, entry: &Entry<T>) -> bool {
-        let Stamp { read_at, groups } = entry.stamp();
-        groups.iter().flatten().all(|group| self.inner.fences.allow(*group, read_at))
+        Ok(Entry { record, stamp: Stamp { read_at, groups } })
     }
 
     /// Says that every change up to `revision` is known here.
@@ -228,6 +198,10 @@ impl Directory {
         self.inner.revision.store(revision, Ordering::Release);
         self.inner.revisions.send_replace(revision);
     }
+}
+
+fn groups_of_org(org: &OrgId) -> [Option<Group>; 3] {
+    [Some(Group::of(Subject::Org(org.as_str()))), None, None]
 }
 
 fn groups_of(key: &ApiKey) -> [Option<Group>; 3] {

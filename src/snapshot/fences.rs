@@ -4,6 +4,7 @@
 //! was raised is read again. Two records may share a group: then one is read once too often, never once too seldom.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many groups: at 8 bytes each, 128 KiB, and a change of one of a million orgs makes some 60 be read again.
@@ -22,16 +23,21 @@ pub(super) enum Subject<'a> {
     AnyApiKey,
 }
 
-/// The group of a subject.
+/// The group of a subject: its place among the fences, in as few bytes as it takes, also when there is none. The first is never used.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Group(usize);
+pub(super) struct Group(NonZero<u16>);
 
 impl Group {
     pub(super) fn of(subject: Subject<'_>) -> Self {
         let mut hasher = DefaultHasher::new();
         subject.hash(&mut hasher);
         let groups = u64::try_from(GROUPS).unwrap_or(1).max(1);
-        Self(usize::try_from(hasher.finish().checked_rem(groups).unwrap_or(0)).unwrap_or(0))
+        let place = u16::try_from(hasher.finish().checked_rem(groups).unwrap_or(0)).unwrap_or(0);
+        Self(NonZero::new(place).unwrap_or(NonZero::<u16>::MIN))
+    }
+
+    fn place(self) -> usize {
+        usize::from(self.0.get())
     }
 }
 
@@ -45,13 +51,13 @@ impl Fences {
 
     /// Makes everything of this subject that was read before `revision` too old.
     pub(super) fn raise(&self, subject: Subject<'_>, revision: u64) {
-        if let Some(fence) = self.0.get(Group::of(subject).0) {
+        if let Some(fence) = self.0.get(Group::of(subject).place()) {
             fence.fetch_max(revision, Ordering::AcqRel);
         }
     }
 
     /// Whether a record that was read at `revision` still holds.
     pub(super) fn allow(&self, group: Group, revision: u64) -> bool {
-        self.0.get(group.0).is_none_or(|fence| fence.load(Ordering::Acquire) <= revision)
+        self.0.get(group.place()).is_none_or(|fence| fence.load(Ordering::Acquire) <= revision)
     }
 }

@@ -5,6 +5,9 @@ mod catalogue;
 mod directory;
 mod fences;
 mod follow;
+mod known;
+mod near;
 
 pub use catalogue::Catalogue;
-pub use directory::{CacheSizes, Current, Directory, Known};
+pub use directory::{CacheSizes, Current, Directory};
+pub use known::KnownOrg;

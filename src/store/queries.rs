@@ -136,15 +136,31 @@ pub(super) fn still_good_at(now: UtcMillis) -> sea_orm::Condition {
     sea_orm::Condition::any().add(end.is_null()).add(end.gt(now.get()))
 }
 
-/// What a decision needs to know of an org; nothing when it was never registered.
+/// What a decision needs to know of these orgs, without those that were never registered.
 /// Overrides that have expired at `now` are left out.
-pub(super) async fn org_facts(db: &impl ConnectionTrait, id: &OrgId, now: UtcMillis) -> Result<Option<OrgFacts>, StoreError> {
-    let Some(row) = org::Entity::find_by_id(id.as_str()).one(db).await? else { return Ok(None) };
+pub(super) async fn facts_of_orgs(
+    db: &impl ConnectionTrait,
+    ids: &[&OrgId],
+    now: UtcMillis,
+) -> Result<HashMap<OrgId, OrgFacts>, StoreError> {
+    let texts = || ids.iter().map(|id| id.as_str());
+    let rows = org::Entity::find().filter(org::Column::Id.is_in(texts())).all(db).await?;
+    let mut facts = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let known = OrgFacts { tier: text(&row.tier)?, banned: row.banned_at.is_some(), overrides: Vec::new() };
+        facts.insert(text(&row.id)?, known);
+    }
+    if facts.is_empty() {
+        return Ok(facts);
+    }
     let end = org_override::Column::ExpiresAt;
     let alive = Condition::any().add(end.is_null()).add(end.gt(now.get()));
-    let overrides = org_override::Entity::find().filter(org_override::Column::Org.eq(id.as_str())).filter(alive);
-    let overrides = overrides.order_by_asc(org_override::Column::Id).all(db).await?;
-    let overrides = overrides.iter().map(|row| OverrideInfo::from_row(row).map(|info| info.inner));
-    let overrides = overrides.collect::<Result<_, _>>()?;
-    Ok(Some(OrgFacts { tier: text(&row.tier)?, banned: row.banned_at.is_some(), overrides }))
+    let overrides = org_override::Entity::find().filter(org_override::Column::Org.is_in(texts())).filter(alive);
+    for row in overrides.order_by_asc(org_override::Column::Id).all(db).await? {
+        let OverrideInfo { org, inner, .. } = OverrideInfo::from_row(&row)?;
+        if let Some(known) = facts.get_mut(&org) {
+            known.overrides.push(inner);
+        }
+    }
+    Ok(facts)
 }

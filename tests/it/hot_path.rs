@@ -98,3 +98,26 @@ async fn a_check_of_tracked_usage_issues_no_statement_once_the_counter_is_known(
     assert!(statements(&server).await > before, "the counter counts");
     tracked(2).await;
 }
+
+#[tokio::test]
+async fn a_batch_about_many_orgs_that_are_not_in_memory_issues_no_statement_for_each() {
+    let server = product().await;
+    let admin = server.admin();
+    let orgs: Vec<String> = (0..50).map(|number| format!("org-{number}")).collect();
+    for org in &orgs {
+        admin.put_org(org, "free").await.is(201);
+    }
+    admin.create_override("org-7", &json!({"limitKey": "seats", "mode": "add", "value": {"max": 1}})).await.is(201);
+    let platform = server.key(&["read"], None).await;
+    platform.check(json!({"org": "acme", "limitKey": "seats"})).await.is(200);
+    let asked = orgs.iter().map(String::as_str).chain(["nobody", "org-0"]);
+    let checks: Vec<_> = asked.map(|org| json!({"org": org, "limitKey": "seats", "current": 5})).collect();
+    let before = statements(&server).await;
+    let answer = platform.post("/v1/check/batch", json!({"checks": checks})).await;
+    assert_eq!(statements(&server).await - before, 2, "one for the orgs, one for their overrides");
+    let results = answer.is(200).data()["results"].as_array().expect("results").clone();
+    assert_eq!(results[7]["max"], 6);
+    assert_eq!(results[8]["max"], 5);
+    assert_eq!(results[50]["meta"]["code"], "not_found");
+    assert_eq!(results[51]["org"], "org-0");
+}

@@ -1,6 +1,7 @@
 //! JSON bodies: bounded in size and time, and strict.
 
-use std::task::Poll;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -19,6 +20,8 @@ use super::super::error::ApiError;
 use crate::domain::issue::Issue;
 use crate::wire::{self, Issues};
 
+/// The content type of every body; parameters may follow it.
+const JSON: &str = "application/json";
 /// The largest body: a catalogue of some thousand values fits several times over.
 pub const MAX_BODY_BYTES: usize = 1_048_576;
 /// What is read and thrown away of a body that is too large, so that its sender can read the answer.
@@ -63,15 +66,32 @@ async fn read_in_time(payload: &mut Payload) -> Result<Vec<u8>, ApiError> {
         if let Poll::Ready(bytes) = futures_util::poll!(reading.as_mut()) {
             return bytes;
         }
-        tokio::task::yield_now().await;
+        look_again().await;
     }
     tokio::time::timeout(BODY_DEADLINE, reading).await.unwrap_or(Err(ApiError::RequestTimeout))
 }
 
+/// Waits for the next look, and asks for it at once. Yielding to the runtime would make it ask the system for news first.
+async fn look_again() {
+    let mut has_asked = false;
+    let next_look = |context: &mut Context<'_>| {
+        if std::mem::replace(&mut has_asked, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    };
+    poll_fn(next_look).await;
+}
+
 fn is_json(request: &HttpRequest) -> bool {
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = request.headers().get(CONTENT_TYPE);
+    if content_type.is_some_and(|value| value == JSON) {
+        return true;
+    }
+    let content_type = content_type.and_then(|value| value.to_str().ok());
     let essence = content_type.and_then(|text| text.split(';').next()).map(str::trim);
-    essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
+    essence.is_some_and(|essence| essence.eq_ignore_ascii_case(JSON))
 }
 
 fn parsed<T: Deserr<Issues>>(bytes: &[u8]) -> Result<T, ApiError> {

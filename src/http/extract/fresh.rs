@@ -4,6 +4,7 @@ use std::future::{Ready, ready};
 use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::http::header::HeaderName;
 use actix_web::{FromRequest, HttpRequest};
 
 use super::super::document::{Describe, Description};
@@ -14,6 +15,8 @@ use crate::domain::issue::Issue;
 use crate::snapshot::Current;
 use crate::wire::schema;
 
+/// Names the revision that an answer must know.
+const AT_LEAST: HeaderName = HeaderName::from_static("plimsoll-at-least");
 /// How long a question waits for the revision that it demands.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -53,7 +56,7 @@ impl Demand {
 }
 
 fn demanded(request: &HttpRequest) -> Result<u64, ApiError> {
-    let Some(value) = request.headers().get("Plimsoll-At-Least") else { return Ok(0) };
+    let Some(value) = request.headers().get(AT_LEAST) else { return Ok(0) };
     let number = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit())).and_then(|text| text.parse().ok());
     let issue = || Issue::new("Plimsoll-At-Least", "must be a revision: a whole number from 0 to 9007199254740991");
     number.filter(|number| *number <= MAX_QUANTITY).ok_or_else(|| ApiError::InvalidParams(vec![issue()]))

@@ -81,7 +81,7 @@ impl Examination {
 
     async fn facts(&self, org: &str) -> Result<Option<OrgFacts>, StoreError> {
         let org = OrgId::parse(org).map_err(|invalid| StoreError::corrupt(&invalid))?;
-        queries::org_facts(&self.db, &org, self.now).await
+        Ok(queries::facts_of_orgs(&self.db, &[&org], self.now).await?.remove(&org))
     }
 
     /// The cap of an org; nothing when there is none.

@@ -1,5 +1,7 @@
 //! Orgs, their overrides, and users.
 
+use std::collections::HashMap;
+
 use entity::{org, org_override};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
@@ -30,7 +32,12 @@ impl Store {
     /// What a decision needs to know of an org; nothing when it was never registered.
     /// Overrides that have expired at `now` are left out.
     pub async fn org_facts(&self, id: &OrgId, now: UtcMillis) -> Result<Option<OrgFacts>, StoreError> {
-        queries::org_facts(self.reader(), id, now).await
+        Ok(self.facts_of_orgs(&[id], now).await?.remove(id))
+    }
+
+    /// The same of several orgs, with as many statements as for one.
+    pub async fn facts_of_orgs(&self, ids: &[&OrgId], now: UtcMillis) -> Result<HashMap<OrgId, OrgFacts>, StoreError> {
+        queries::facts_of_orgs(self.reader(), ids, now).await
     }
 
     /// The overrides of an org, oldest first.

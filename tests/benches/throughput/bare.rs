@@ -7,24 +7,26 @@ use actix_web::web::{Data, Json};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde::{Deserialize, Serialize};
 
-use crate::Outcome;
+use crate::scenario::{Scenario, org};
 use crate::server::Server;
+use crate::{Contender, Outcome};
 
 /// About the bytes of Plimsoll's answer to an allowed check.
 pub(crate) const USUAL_ANSWER: usize = 330;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Question {
-    org: String,
-    limit_key: String,
-    amount: u64,
-    current: u64,
+pub(crate) struct Question {
+    pub(crate) org: String,
+    pub(crate) limit_key: String,
+    pub(crate) amount: u64,
+    #[serde(default)]
+    pub(crate) current: u64,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Envelope<'a> {
+pub(crate) struct Envelope<'a> {
     data: Answer<'a>,
     error: Option<&'a str>,
     meta: Option<&'a str>,
@@ -46,19 +48,28 @@ struct Answer<'a> {
     padding: &'a str,
 }
 
-/// Starts this very program as the bare server.
-pub(crate) fn start(answer_bytes: usize) -> Outcome<Server> {
+/// Starts this very program as the bare server, named so in the table.
+pub(crate) fn start(name: &str, answer_bytes: usize) -> Outcome<Contender> {
+    start_self(name, "--bare-server", answer_bytes)
+}
+
+/// Starts this very program as another server, which the others are compared with.
+pub(crate) fn start_self(name: &str, option: &str, answer_bytes: usize) -> Outcome<Contender> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["--bare-server", &answer_bytes.to_string()]);
-    Server::start(command)
+    command.args([option, &answer_bytes.to_string()]);
+    let server = Server::start(command)?;
+    let key = crate::plimsoll::ADMIN_KEY.to_owned();
+    Ok(Contender { name: name.to_owned(), server, key, is_reference: true, notes: Vec::new() })
 }
 
 /// Serves until it is ended. As many workers as the web server takes by itself.
 pub(crate) fn serve(answer_bytes: usize) -> Outcome<()> {
-    let unpadded = serde_json::to_vec(&answer(&question(), ""))?.len();
-    let padding = Data::new("x".repeat(answer_bytes.saturating_sub(unpadded)));
+    let padding = Data::new(padding(answer_bytes)?);
     System::new().block_on(async move {
-        let app = move || App::new().app_data(padding.clone()).route("/v1/check", web::post().to(check));
+        let app = move || {
+            let app = App::new().app_data(padding.clone());
+            [Scenario::Check, Scenario::Naive].into_iter().fold(app, |app, of| app.route(of.path(), web::post().to(answered)))
+        };
         let server = HttpServer::new(app).bind(("127.0.0.1", 0))?;
         for address in server.addrs() {
             eprintln!("listening on http://{address}");
@@ -68,24 +79,26 @@ pub(crate) fn serve(answer_bytes: usize) -> Outcome<()> {
     Ok(())
 }
 
-async fn check(question: Json<Question>, padding: Data<String>) -> HttpResponse {
-    HttpResponse::Ok().json(answer(&question, &padding))
+/// What fills an answer up to so many bytes.
+pub(crate) fn padding(answer_bytes: usize) -> Outcome<String> {
+    let limit_key = crate::plimsoll::LIMIT_KEY.to_owned();
+    let question = Question { org: org(0), limit_key, amount: 1, current: 3 };
+    let unpadded = serde_json::to_vec(&answer(&question, question.current, crate::plimsoll::MAX, ""))?.len();
+    Ok("x".repeat(answer_bytes.saturating_sub(unpadded)))
 }
 
-fn answer<'a>(question: &'a Question, padding: &'a str) -> Envelope<'a> {
-    let Question { org, limit_key, amount, current } = question;
-    let max = crate::plimsoll::MAX;
+async fn answered(question: Json<Question>, padding: Data<String>) -> HttpResponse {
+    HttpResponse::Ok().json(answer(&question, question.current, crate::plimsoll::MAX, &padding))
+}
+
+/// The answer to a question about an org that has `current` of `max`.
+pub(crate) fn answer<'a>(question: &'a Question, current: u64, max: u64, padding: &'a str) -> Envelope<'a> {
+    let Question { org, limit_key, amount, .. } = question;
     let allowed = current.saturating_add(*amount) <= max;
-    let remaining = max.saturating_sub(*current);
+    let remaining = max.saturating_sub(current);
     let decision = if allowed { "allowed" } else { "limit_reached" };
-    let (current, requested) = (*current, *amount);
+    let requested = *amount;
     let data =
         Answer { allowed, decision, kind: "count", org, limit_key, current, held: 0, max, requested, remaining, padding };
     Envelope { data, error: None, meta: None }
-}
-
-/// A question as the generator asks it, to know how much an answer has to be padded.
-fn question() -> Question {
-    let (org, limit_key) = (crate::load::org(0), crate::plimsoll::LIMIT_KEY.to_owned());
-    Question { org, limit_key, amount: 1, current: 3 }
 }

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use serde_json::Value;
 
 use crate::Outcome;
+use crate::scenario::Scenario;
 use crate::server::Server;
 
 /// An answer as it came.
@@ -19,6 +20,11 @@ impl Answer {
     pub(crate) fn json(&self) -> Outcome<Value> {
         Ok(serde_json::from_slice(&self.body)?)
     }
+}
+
+/// Asks the question of a scenario about its first org.
+pub(crate) fn ask(server: &Server, key: &str, scenario: Scenario) -> Outcome<Answer> {
+    call(server, "POST", scenario.path(), key, Some(&scenario.body(0)))
 }
 
 /// Sends one request on a connection of its own; a status of 300 or more is an error.

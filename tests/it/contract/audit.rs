@@ -1,6 +1,7 @@
 //! The audit log: who changed what, when, before and after.
 
 use plimsoll::clock;
+use plimsoll::domain::time::UtcMillis;
 use serde_json::{Value, json};
 
 use crate::harness::{Actor, Plimsoll};
@@ -13,12 +14,12 @@ async fn entries(actor: &Actor, query: &str) -> Vec<Value> {
 async fn a_change_is_logged_with_who_did_what_before_and_after() {
     let server = Plimsoll::start().await;
     let key = server.key(&["admin"], None).await;
-    let before = clock::now().to_string();
+    let before = clock::now();
     let put = key.request("PUT", "/v1/admin/tiers/free").header("X-Request-Id", "req-1").json(&json!({"description": "One"}));
     let first = put.send().await.is(201).revision();
     let second = server.admin().put("/v1/admin/tiers/free", json!({"description": "Two"})).await.is(200).revision();
     let third = key.delete("/v1/admin/tiers/free").await.is(200).revision();
-    let after = clock::now().to_string();
+    let after = clock::now();
     let found = entries(&key, "object=tier").await;
     let of = |at: usize, field: &str| found[at][field].clone();
     assert_eq!([of(0, "revision"), of(1, "revision"), of(2, "revision")], [json!(third), json!(second), json!(first)]);
@@ -30,8 +31,8 @@ async fn a_change_is_logged_with_who_did_what_before_and_after() {
     assert_eq!((&of(1, "before")["description"], &of(1, "after")["description"]), (&json!("One"), &json!("Two")));
     assert_eq!((&of(0, "before")["description"], of(0, "after")), (&json!("Two"), Value::Null));
     for entry in &found {
-        let at = entry["at"].as_str().expect("a time");
-        assert!(*before <= *at && *at <= *after, "{before} {at} {after}");
+        let at = UtcMillis::parse(entry["at"].as_str().expect("a time")).expect("a time");
+        assert!(before <= at && at <= after, "{before} {at} {after}");
     }
 }
 

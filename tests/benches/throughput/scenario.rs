@@ -1,0 +1,109 @@
+//! What is asked, of how many orgs.
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+/// Digits of an org's number: ids of one length make requests of one length.
+const DIGITS: usize = 7;
+
+/// What is asked, of how many orgs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scenario {
+    /// Two bare servers: shows what the ratio of equals is here.
+    #[value(name = "self")]
+    Itself,
+    /// `POST /v1/check` that is allowed, over 10,000 orgs.
+    Check,
+    /// The same, refused: the answer carries the denial.
+    CheckRefused,
+    /// The allowed check over 1,000,000 orgs.
+    #[value(name = "check-1m")]
+    CheckMillion,
+    /// The bare server and the naive one: what one transaction per request costs.
+    Naive,
+}
+
+impl Scenario {
+    /// What is measured when nothing is named.
+    pub(crate) const USUAL: &[Self] = &[Self::Check, Self::CheckRefused, Self::CheckMillion];
+
+    /// How many orgs are asked about in turn.
+    pub(crate) const fn orgs(self) -> usize {
+        match self {
+            Self::Itself | Self::Check | Self::CheckRefused | Self::Naive => 10_000,
+            Self::CheckMillion => 1_000_000,
+        }
+    }
+
+    /// Where the request goes.
+    pub(crate) const fn path(self) -> &'static str {
+        if self.takes_usage() { "/v1/consume" } else { "/v1/check" }
+    }
+
+    /// Whether it changes what an org has used.
+    pub(crate) const fn takes_usage(self) -> bool {
+        match self {
+            Self::Itself | Self::Check | Self::CheckRefused | Self::CheckMillion => false,
+            Self::Naive => true,
+        }
+    }
+
+    /// Whether each request carries an idempotency key that was never used before.
+    pub(crate) const fn is_keyed(self) -> bool {
+        match self {
+            Self::Itself | Self::Check | Self::CheckRefused | Self::CheckMillion | Self::Naive => false,
+        }
+    }
+
+    /// The caller's own count, of at most five; nothing when the server counts.
+    const fn current(self) -> Option<u64> {
+        match self {
+            Self::Itself | Self::Check | Self::CheckMillion => Some(3),
+            Self::CheckRefused => Some(5),
+            Self::Naive => None,
+        }
+    }
+
+    /// The body of the question about the org of this number.
+    pub(crate) fn body(self, number: usize) -> String {
+        let limit_key = if self.takes_usage() { crate::plimsoll::COUNTED_KEY } else { crate::plimsoll::LIMIT_KEY };
+        let mut question = json!({"org": org(number), "limitKey": limit_key, "amount": 1});
+        if let (Some(current), Some(members)) = (self.current(), question.as_object_mut()) {
+            members.insert("current".to_owned(), current.into());
+        }
+        question.to_string()
+    }
+
+    /// Whether this is the right answer about the org of this number.
+    pub(crate) fn is_answered_by(self, number: usize, answer: &Value) -> bool {
+        let is_allowed = self.current().is_none_or(|current| current < crate::plimsoll::MAX);
+        let told = answer.pointer("/data/allowed").and_then(Value::as_bool);
+        let about = answer.pointer("/data/org").and_then(Value::as_str);
+        told == Some(is_allowed) && about == Some(&org(number))
+    }
+
+    /// Its name in the table.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Itself => "self",
+            Self::Check => "check",
+            Self::CheckRefused => "check-refused",
+            Self::CheckMillion => "check-1m",
+            Self::Naive => "naive",
+        }
+    }
+}
+
+/// The id of the org of this number.
+pub(crate) fn org(number: usize) -> String {
+    format!("org-{number:0DIGITS$}")
+}
+
+/// Writes the digits of a number over those that are there, the last digit last.
+pub(crate) fn write_digits(place: &mut [u8], number: usize) {
+    let mut rest = number;
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+    }
+}
