@@ -14,6 +14,7 @@ use super::Store;
 use super::answers::{Answers, Kept, Recall};
 use super::error::StoreError;
 use super::once::{IdempotentCall, Recorded};
+use super::trust::Trust;
 use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
 
@@ -43,6 +44,7 @@ pub struct Lane {
     db: DatabaseTransaction,
     kept: Kept,
     forgotten: Vec<OrgId>,
+    trust: Trust,
     state: OwnedMutexGuard<LaneState>,
 }
 
@@ -55,12 +57,13 @@ impl Store {
         let writer = self.writer()?;
         let turn = tokio::time::timeout(TURN_TIMEOUT, Arc::clone(&self.0.lane).lock_owned()).await;
         let mut state = turn.map_err(|_| StoreError::Unavailable("The database is busy with other changes".to_owned()))?;
-        let db = begin(writer).await?;
+        let trust = self.0.trust.clone();
+        let db = begin(writer).await.inspect_err(|_| trust.lose())?;
         if state.is_unsure {
             state.answers.catch_up(&db).await?;
             state.is_unsure = false;
         }
-        Ok(Lane { db, kept: Kept::default(), forgotten: Vec::new(), state })
+        Ok(Lane { db, kept: Kept::default(), forgotten: Vec::new(), trust, state })
     }
 }
 
@@ -107,11 +110,11 @@ impl Lane {
     ///
     /// After an error nothing of it is acknowledged; the next turn finds out what the database holds.
     pub async fn commit(self) -> Result<(), StoreError> {
-        let Self { db, kept, forgotten, mut state } = self;
+        let Self { db, kept, forgotten, trust, mut state } = self;
         // Forgetting an org for nothing only costs reading it again, so it does not wait for the outcome.
         state.forgotten.extend(forgotten);
         state.is_unsure = true;
-        db.commit().await?;
+        db.commit().await.inspect_err(|_| trust.lose())?;
         state.is_unsure = false;
         state.answers.follow(kept);
         Ok(())
@@ -119,6 +122,7 @@ impl Lane {
 
     /// Undoes what it did.
     pub async fn rollback(self) -> Result<(), StoreError> {
-        Ok(self.db.rollback().await?)
+        let Self { db, trust, .. } = self;
+        Ok(db.rollback().await.inspect_err(|_| trust.lose())?)
     }
 }

@@ -24,6 +24,7 @@ mod seal;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod write;
 
 use std::fs::File;
@@ -53,6 +54,8 @@ struct Inner {
     reader: DatabaseConnection,
     /// One connection, because an embedded database has one writer. None when it was opened for reading only.
     writer: Option<DatabaseConnection>,
+    /// Whether that connection may be used again.
+    trust: trust::Trust,
     committed: watch::Sender<u64>,
     running: once::Running,
     lane: Arc<Mutex<lane::LaneState>>,

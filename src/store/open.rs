@@ -21,6 +21,7 @@ use super::file::{self, Content};
 use super::lane::LaneState;
 use super::location::{Location, Mode};
 use super::once::Running;
+use super::trust::Trust;
 use super::{Inner, Store};
 
 /// How long a statement waits for a lock that another program holds on the file, such as a backup.
@@ -250,28 +251,29 @@ impl Lock {
 }
 
 async fn connect(path: &Path, access: Access, lock: Option<File>) -> Result<Store, Trouble> {
+    let trust = Trust::default();
     let writer = match access {
-        Access::ReadWrite => Some(open_writer(path).await?),
+        Access::ReadWrite => Some(open_writer(path, &trust).await?),
         Access::ReadOnly => None,
     };
-    let reader = pool(options(path).read_only(true), READERS).await?;
+    let reader = pool(options(path).read_only(true), READERS, |_| {}).await?;
     check_applied(&reader).await?;
     let answers = match &writer {
         Some(writer) => Answers::load(writer).await?,
         None => Answers::none(),
     };
     let lane = LaneState::new(answers);
-    let inner = Inner { reader, writer, committed: watch::Sender::new(0), running: Running::default(), lane, lock };
+    let inner = Inner { reader, writer, trust, committed: watch::Sender::new(0), running: Running::default(), lane, lock };
     let store = Store(Arc::new(inner));
     let revision = store.revision().await?;
     store.announce(revision);
     Ok(store)
 }
 
-async fn open_writer(path: &Path) -> Result<DatabaseConnection, Trouble> {
+async fn open_writer(path: &Path, trust: &Trust) -> Result<DatabaseConnection, Trouble> {
     let options = options(path).create_if_missing(true);
     let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-    let writer = pool(options, 1).await?;
+    let writer = pool(options, 1, |pool| trust.guard(pool)).await?;
     check_owner(&writer).await?;
     migrate(&writer).await?;
     Ok(writer)
@@ -292,12 +294,17 @@ fn options(path: &Path) -> SqliteConnectOptions {
 }
 
 /// A pool whose every statement is counted.
-async fn pool(options: SqliteConnectOptions, size: u32) -> Result<DatabaseConnection, DbErr> {
+async fn pool(
+    options: SqliteConnectOptions,
+    size: u32,
+    arrange: impl FnOnce(&mut ConnectOptions),
+) -> Result<DatabaseConnection, DbErr> {
     // The URL only chooses the driver; everything else stands in the options.
     let mut pool = ConnectOptions::new("sqlite::memory:");
     pool.map_sqlx_sqlite_opts(move |_| options.clone());
     pool.max_connections(size).min_connections(1).acquire_timeout(TURN_TIMEOUT).test_before_acquire(false);
     pool.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>).sqlx_logging(false).record_stmt_in_spans(false);
+    arrange(&mut pool);
     let mut connection = Database::connect(pool).await?;
     connection.set_metric_callback(|_| metrics::counter!("plimsoll_database_statements_total").increment(1));
     Ok(connection)

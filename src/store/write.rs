@@ -99,10 +99,11 @@ pub(super) async fn apply<C: Command>(
             forgotten.iter().for_each(|org| lane.forget(org));
             Ok(Written { output, revision })
         }
-        Err(error) => {
-            tx.db.rollback().await?;
-            Err(error)
-        }
+        Err(error) => match tx.db.rollback().await {
+            // What was to be an answer cannot be given: its effects could not be undone alone.
+            Err(trouble) if error.is_answer() => Err(trouble.into()),
+            Ok(()) | Err(_) => Err(error),
+        },
     }
 }
 

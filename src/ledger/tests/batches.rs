@@ -62,13 +62,14 @@ async fn a_transaction_that_the_database_itself_ends_is_followed_by_others() {
     let scene = Scene::new().await;
     assert_eq!(scene.take("acme", &seat(5)).await, Some(1));
     scene.execute("CREATE TRIGGER full BEFORE INSERT ON usage BEGIN SELECT RAISE(ROLLBACK, 'as a full disk would'); END").await;
-    for _ in 0..3 {
+    for _ in 0..5 {
         let answers = scene.all((0..3).map(|_| consume("acme", &seat(5))).collect()).await;
         assert!(answers.iter().all(Result::is_err), "{answers:?}");
     }
     assert_eq!((scene.stored("acme").await, scene.seen("acme", &seat(5)).await), (1, (1, 0)));
     scene.execute("DROP TRIGGER full").await;
     assert_eq!(scene.take("acme", &seat(5)).await, Some(2));
+    assert_eq!(scene.stored("acme").await, 2, "what was acknowledged is on disk");
 }
 
 #[tokio::test]
