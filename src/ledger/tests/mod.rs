@@ -91,10 +91,9 @@ impl Scene {
 
     async fn reserve(&self, number: u128, org: &str, taking: &Taking, ttl_seconds: u64) -> Option<Reservation> {
         let reserve = Operation::Reserve { id: id(org, number), taking: taking.clone(), ttl_seconds };
-        match self.ledger.run(reserve).await.expect("an answer") {
-            Outcome::Reserved(_, reservation) => reservation,
-            other => panic!("{other:?}"),
-        }
+        let outcome = self.ledger.run(reserve).await.expect("an answer");
+        let Outcome::Reserved(_, reservation) = outcome else { panic!("{outcome:?}") };
+        reservation
     }
 
     /// What questions are answered with: what is used, and what is held and alive.
