@@ -15,8 +15,8 @@ use crate::harness::{Plimsoll, Setup};
 
 const ROUNDS: u64 = 30;
 const CALLERS: u64 = 32;
-/// Some of the counters are full long before the last round, and stay so.
-const MAX: u64 = 4_000;
+/// Some of the counters are full long before the last round.
+const MAX: u64 = 1_500;
 const PATIENCE: Duration = Duration::from_secs(30);
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
@@ -98,4 +98,5 @@ async fn usage_is_what_was_granted_after_thirty_crashes_under_load() {
     let book = book.lock().expect("no panic");
     eprintln!("{} granted, {} refused, {lost} answers lost", book.granted, book.refused);
     assert!(lost >= 30 && book.granted > 1_000, "this was no load: {lost} answers lost");
+    assert!(book.refused > 0, "no counter was ever full");
 }
