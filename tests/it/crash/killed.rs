@@ -80,14 +80,15 @@ async fn assert_exact(server: &Plimsoll, book: &Mutex<Book>) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn usage_is_what_was_granted_after_thirty_crashes_under_load() {
     let mut random = Random::new();
-    let setup = Setup::new().program(release_binary());
+    let program = release_binary();
+    let setup = Setup::new().program(program.clone());
     let mut server = Plimsoll::on(setup).await;
     set_up(&server.admin(), MAX, [KEYED.as_slice(), &UNKEYED].concat()).await;
     let book = Arc::new(Mutex::new(Book::default()));
     let mut lost = 0;
     for round in 0..ROUNDS {
         let setup = killed_under_load(server, round, &mut random, &book).await;
-        assert_content(&setup.database());
+        assert_content(&program, &setup.database());
         server = Plimsoll::on(setup).await;
         server.anonymous().get("/readyz").await.is(200);
         assert!(server.started_in < READY_WITHIN, "it took {:?} to be ready", server.started_in);

@@ -13,9 +13,9 @@ pub(super) fn release_binary() -> PathBuf {
 }
 
 /// Asserts that the doctor finds nothing off in the database that a crash left.
-pub(super) fn assert_content(database: &Path) {
+pub(super) fn assert_content(program: &Path, database: &Path) {
     let url = format!("sqlite://{}", database.display());
-    let output = Command::new(release_binary()).args(["doctor", "--database-url", &url]).output().expect("the doctor");
+    let output = Command::new(program).args(["doctor", "--database-url", &url]).output().expect("the doctor");
     let (found, trouble) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{found}{trouble}");
 }
