@@ -26,6 +26,8 @@ pub fn start_logs(filter: &str, format: LogFormat) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("PLIMSOLL_LOG is not a log filter: {error}"))?;
     let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
+    // A log that cannot be written, such as on a full disk, must not bring down what it reports about.
+    let logs = logs.log_internal_errors(false);
     match format {
         LogFormat::Human => logs.try_init(),
         LogFormat::Json => logs.json().try_init(),

@@ -19,7 +19,7 @@ pub mod reservation;
 pub mod retention;
 pub mod scope;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod time;
 pub mod value;
 pub mod window;

@@ -175,7 +175,7 @@ impl Writer {
         answers
     }
 
-    /// One transaction. After an error nothing of it has happened, unless the storage failed in the very moment of the commit.
+    /// One transaction. After an error nothing of it has happened; when the commit itself fails, that is everybody's answer.
     async fn attempt(&mut self, jobs: &[TakeJob]) -> Result<Answers, StoreError> {
         let mut lane = self.store.lane().await?;
         self.counters.forget(&lane.take_forgotten());
@@ -185,9 +185,9 @@ impl Writer {
                 #[cfg(test)]
                 super::tests::faults::reach("before the commit")?;
                 if let Err(error) = lane.commit().await {
-                    // Whether it is on disk is not known: what memory says of it is read again.
+                    // Whether it is on disk is not known: what memory says of it is read again, and none of it is tried again.
                     batch.keys().for_each(|key| self.counters.remove(key));
-                    return Err(error);
+                    return Ok(jobs.iter().map(|_| Err(error.clone())).collect());
                 }
                 #[cfg(test)]
                 super::tests::faults::strike("after the commit");

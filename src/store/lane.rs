@@ -141,6 +141,15 @@ impl Lane {
         Ok(())
     }
 
+    /// Undoes what it did, because of this error, and says what is to be answered.
+    pub(super) async fn give_up(self, error: StoreError) -> StoreError {
+        match self.rollback().await {
+            // What was to be an answer cannot be given when its effects could not be undone.
+            Err(trouble) if error.is_answer() => trouble,
+            Ok(()) | Err(_) => error,
+        }
+    }
+
     /// Undoes what it did.
     pub async fn rollback(self) -> Result<(), StoreError> {
         let Self { db, mut state, .. } = self;

@@ -84,10 +84,7 @@ impl Store {
             }
             let executed = match execute(&mut lane, context, &call, command, render).await {
                 Ok(executed) => executed,
-                Err(error) => {
-                    lane.rollback().await?;
-                    return Err(error);
-                }
+                Err(error) => return Err(lane.give_up(error).await),
             };
             lane.commit().await?;
             if let Executed::Fresh { result: Ok(written), .. } = &executed {

@@ -76,10 +76,7 @@ impl Store {
             let mut lane = store.lane().await?;
             let written = match apply(&mut lane, context, command).await {
                 Ok(written) => written,
-                Err(error) => {
-                    lane.rollback().await?;
-                    return Err(error);
-                }
+                Err(error) => return Err(lane.give_up(error).await),
             };
             lane.commit().await?;
             store.announce(written.revision);
@@ -105,10 +102,11 @@ pub(super) async fn apply<C: Command>(
             forgotten.iter().for_each(|org| lane.forget(org));
             Ok(Written { output, revision })
         }
-        Err(error) => {
-            tx.db.rollback().await?;
-            Err(error)
-        }
+        Err(error) => match tx.db.rollback().await {
+            // What was to be an answer cannot be given: its effects could not be undone alone.
+            Err(trouble) if error.is_answer() => Err(trouble.into()),
+            Ok(()) | Err(_) => Err(error),
+        },
     }
 }
 

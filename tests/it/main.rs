@@ -9,6 +9,8 @@ mod cli;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 #[allow(dead_code, unused_imports, reason = "it grows ahead of the tests that use it")]
 mod harness;
 #[cfg(test)]

@@ -1,137 +1,102 @@
-//! What housekeeping deletes, how much at a time, and what it never touches.
+//! Housekeeping deletes what it may, in bounded steps, and decides nothing.
 
-use std::sync::Arc;
-
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
-use tempfile::TempDir;
-
-use crate::domain::bound::Quantity;
-use crate::domain::effective::{Effective, Source};
-use crate::domain::limit_key::{LimitKey, Per, Rule};
-use crate::domain::time::UtcMillis;
-use crate::domain::value::Value;
-use crate::domain::window::Window;
-use crate::ledger::{Ledger, Operation, Swept, Taking};
-use crate::store::{Access, Store};
+use super::*;
+use crate::ledger::Swept;
 
 const DAY: i64 = 86_400_000;
+const KEPT_DAYS: u32 = 7;
 
-fn at(text: &str) -> UtcMillis {
-    UtcMillis::parse(text).expect(text)
-}
-
-fn now() -> UtcMillis {
-    at("2026-11-22T12:00:00Z")
-}
-
-struct Ground {
-    ledger: Ledger,
-    store: Store,
-    _folder: TempDir,
-}
-
-impl Ground {
-    async fn at(moment: UtcMillis) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let url = format!("sqlite://{}?mode=rwc", folder.path().join("p.db").display());
-        let store = Store::open(&url, Access::ReadWrite).await.expect("a database");
-        let ledger = Ledger::start(store.clone(), 100, Arc::new(move || moment));
-        Self { ledger, store, _folder: folder }
-    }
-
-    async fn execute(&self, sql: &str) {
-        let lane = self.store.lane().await.expect("the lane");
-        lane.db().execute_unprepared(sql).await.expect(sql);
-        lane.commit().await.expect("committed");
-    }
-
-    async fn texts(&self, sql: &str) -> Vec<String> {
-        let rows = self.store.reader().query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.expect(sql);
-        rows.iter().map(|row| row.try_get_by_index(0).expect("a text")).collect()
-    }
-
-    async fn orgs(&self) -> Vec<String> {
-        self.texts("SELECT org FROM usage ORDER BY org").await
-    }
-
-    async fn take(&self, rule: Rule) {
-        let value = Value::Max(crate::domain::bound::Bound::Limited(Quantity::saturating(100)));
-        let name = "calls".parse().expect("a name");
-        let limit_key = LimitKey { name, rule, per: Per::Org, default: value, description: String::new(), archived: None };
-        let effective = Effective { value, source: Source::Default };
-        let amount = Quantity::saturating(1);
-        let taking = Taking { limit_key: Arc::new(limit_key), effective, resource: None, amount, org_banned: false };
-        let consume = Operation::Consume { org: "acme".parse().expect("an id"), takings: vec![taking] };
-        self.ledger.run(consume).await.expect("taken");
-    }
-}
-
-fn day_window(org: &str, days_ago: i64) -> String {
-    let start = at("2026-11-22T00:00:00Z").get() - days_ago * DAY;
-    format!("('{org}', 'calls', '', {start}, {}, 7)", start + DAY)
-}
-
-fn quota(window: Window) -> Rule {
-    Rule::Quota { window, label: "call".to_owned(), per_request: false }
+async fn counted(scene: &Scene, table: &str) -> i64 {
+    scene.scalar(&format!("SELECT COUNT(*) FROM {table}")).await
 }
 
 #[tokio::test]
-async fn windows_go_when_they_ended_longer_ago_than_the_setting_says() {
-    let ground = Ground::at(now()).await;
-    let windows: Vec<String> =
-        [("today", 0), ("three", 4), ("seven", 8), ("nine", 10)].map(|(org, ago)| day_window(org, ago)).into();
-    ground.execute(&format!("INSERT INTO usage VALUES {}, ('count', 'seats', '', 0, NULL, 7)", windows.join(", "))).await;
-    let sweep = async |days| ground.ledger.sweep(now(), days).await.expect("swept").windows;
-    assert_eq!((sweep(30).await, sweep(8).await), (0, 1));
-    assert_eq!(ground.orgs().await, ["count", "seven", "three", "today"]);
-    assert_eq!(sweep(7).await, 1);
-    assert_eq!(sweep(1).await, 1);
-    assert_eq!(ground.orgs().await, ["count", "today"], "counts have no end, and the present window has not come to it");
+async fn windows_are_kept_for_their_days_and_counts_for_ever() {
+    let scene = Scene::new().await;
+    let daily = call_in(Window::Day, 9);
+    assert_eq!(scene.take("acme", &seat(9)).await, Some(1));
+    let first = noon();
+    for days in 0..10 {
+        scene.set(first.plus_millis(days * DAY));
+        assert_eq!(scene.take("acme", &of(2, &daily)).await, Some(2));
+    }
+    // The last of these days has begun, so nine have ended; of them, those that ended seven days ago or earlier.
+    let swept = scene.ledger.sweep(scene.now(), KEPT_DAYS).await.expect("swept");
+    assert_eq!((swept.windows, swept.is_full()), (2, false));
+    assert_eq!(scene.scalar("SELECT MIN(window_end) FROM usage").await, at("2026-11-25T00:00:00Z").get());
+    assert_eq!(counted(&scene, "usage").await, 9);
+    for days in 2..10 {
+        scene.set(first.plus_millis(days * DAY));
+        assert_eq!(scene.seen("acme", &daily).await, (2, 0));
+    }
+    let next = scene.ledger.sweep(first.plus_millis(3_650 * DAY), KEPT_DAYS).await.expect("swept");
+    assert_eq!((next.windows, counted(&scene, "usage").await), (8, 1));
+    assert_eq!(scene.take("acme", &seat(9)).await, Some(2));
 }
 
 #[tokio::test]
-async fn a_step_deletes_a_bounded_number_and_says_whether_there_may_be_more() {
-    let ground = Ground::at(now()).await;
-    let rows: Vec<String> = (0..1_100).map(|number| day_window(&format!("org-{number}"), 30)).collect();
-    ground.execute(&format!("INSERT INTO usage VALUES {}, {}", rows.join(", "), day_window("today", 0))).await;
+async fn a_window_that_ends_at_the_limit_goes_and_one_a_millisecond_younger_stays() {
+    let scene = Scene::new().await;
+    assert_eq!(scene.take("acme", &call_in(Window::Day, 9)).await, Some(1));
+    let limit = at("2026-11-23T00:00:00Z").plus_millis(i64::from(KEPT_DAYS) * DAY);
+    assert_eq!(scene.ledger.sweep(limit.plus_millis(-1), KEPT_DAYS).await.expect("swept").windows, 0);
+    assert_eq!(scene.ledger.sweep(limit, KEPT_DAYS).await.expect("swept").windows, 1);
+}
+
+#[tokio::test]
+async fn a_step_is_bounded_and_others_take_between_two_of_them() {
+    let scene = Scene::new().await;
+    let orgs: Vec<String> = (0..1_200).map(|number| format!("org-{number}")).collect();
+    let daily = call_in(Window::Day, 9);
+    scene.all(orgs.iter().map(|org| consume(org, &daily)).collect()).await;
+    let mut reservations = Vec::new();
+    for (number, org) in (0..).zip(&orgs) {
+        reservations.push(Operation::Reserve { id: id(org, number), taking: seat(9), ttl_seconds: 60 });
+    }
+    scene.all(reservations).await;
+    let later = noon().plus_millis(30 * DAY);
+    scene.set(later);
     let mut steps = Vec::new();
-    for _ in 0..4 {
-        steps.push(ground.ledger.sweep(now(), 7).await.expect("swept"));
+    loop {
+        let swept = scene.ledger.sweep(later, KEPT_DAYS).await.expect("swept");
+        steps.push(swept);
+        assert!(scene.take("busy", &seat(9)).await.is_some());
+        if !swept.is_full() {
+            break;
+        }
     }
-    assert_eq!(steps.iter().map(|step| step.windows).collect::<Vec<_>>(), [500, 500, 100, 0]);
-    assert_eq!(steps.iter().map(|step| step.is_full()).collect::<Vec<_>>(), [true, true, false, false]);
-    assert_eq!(ground.orgs().await, ["today"]);
+    let expected = [500, 500, 200].map(|rows| Swept { windows: rows, reservations: rows });
+    assert_eq!(steps, expected);
+    let left = scene.scalar("SELECT COUNT(*) FROM usage WHERE window_end IS NOT NULL").await;
+    assert_eq!((left, counted(&scene, "reservation").await), (0, 0));
 }
 
 #[tokio::test]
-async fn reservations_go_a_day_after_their_time_and_never_while_they_hold() {
-    let ground = Ground::at(now()).await;
-    let row = |id: &str, status: &str, hours: i64| {
-        let end = now().get() + hours * 3_600_000;
-        let settled = if status == "held" { "NULL".to_owned() } else { (end - 2).to_string() };
-        format!("('acme', 'seats', '', 0, '{id}', NULL, 1, '{status}', NULL, {}, {end}, {settled})", end - 3)
-    };
-    let rows = [
-        row("alive", "held", 1),
-        row("dead", "held", -23),
-        row("gone", "held", -24),
-        row("back", "released", -23),
-        row("long-back", "released", -25),
-    ];
-    let columns = "org, limit_key, resource, window_start, id, window_end, amount, status, confirmed, created_at, expires_at, \
-                   settled_at";
-    ground.execute(&format!("INSERT INTO reservation ({columns}) VALUES {}", rows.join(", "))).await;
-    assert_eq!(ground.ledger.sweep(now(), 7).await, Ok(Swept { windows: 0, reservations: 2 }));
-    assert_eq!(ground.texts("SELECT id FROM reservation ORDER BY id").await, ["alive", "back", "dead"]);
+async fn reservations_can_be_looked_up_for_a_day_after_their_end_and_those_that_hold_stay() {
+    let scene = Scene::new().await;
+    scene.reserve(1, "acme", &seat(9), 60).await.expect("room");
+    scene.reserve(2, "acme", &seat(9), 60).await.expect("room");
+    scene.ledger.run(Operation::Confirm { id: id("acme", 1), amount: None }).await.expect("confirmed");
+    let end = noon().plus_seconds(60);
+    scene.set(end.plus_millis(DAY - 1));
+    scene.reserve(3, "acme", &seat(9), 3_600).await.expect("room");
+    assert_eq!(scene.ledger.sweep(scene.now(), KEPT_DAYS).await.expect("swept").reservations, 0);
+    assert!(scene.ledger.reservation(&id("acme", 1)).await.expect("an answer").is_some());
+    scene.set(end.plus_millis(DAY));
+    assert_eq!(scene.ledger.sweep(scene.now(), KEPT_DAYS).await.expect("swept").reservations, 2);
+    assert_eq!(scene.seen("acme", &seat(9)).await, (1, 1), "what was confirmed is used, and the third holds");
+    let gone = scene.ledger.run(Operation::Confirm { id: id("acme", 1), amount: None }).await;
+    assert_eq!(gone, Err(StoreError::NoReservation));
+    scene.ledger.run(Operation::Confirm { id: id("acme", 3), amount: None }).await.expect("alive");
 }
 
 #[tokio::test]
-async fn a_counter_whose_window_became_longer_is_kept_as_long_as_it_counts() {
-    let first = Ground::at(at("2026-11-01T09:00:00Z")).await;
-    first.take(quota(Window::Day)).await;
-    first.take(quota(Window::Month)).await;
-    let later = at("2026-11-22T12:00:00Z");
-    assert_eq!(first.ledger.sweep(later, 7).await.expect("swept").windows, 0, "the month is not over");
-    assert_eq!(first.texts("SELECT used || '' FROM usage").await, ["2"]);
-    assert_eq!(first.ledger.sweep(at("2026-12-09T00:00:00Z"), 7).await.expect("swept").windows, 1);
+async fn a_swept_hold_that_memory_still_knows_gives_its_room_back() {
+    let scene = Scene::new().await;
+    scene.reserve(1, "acme", &of(5, &seat(5)), 60).await.expect("room");
+    scene.set(noon().plus_millis(2 * DAY));
+    assert_eq!(scene.ledger.sweep(scene.now(), KEPT_DAYS).await.expect("swept").reservations, 1);
+    assert_eq!(scene.take("acme", &of(5, &seat(5))).await, Some(5));
+    let scene = scene.again().await;
+    assert_eq!(scene.seen("acme", &seat(5)).await, (5, 0));
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -43,6 +43,8 @@ pub(crate) struct Plimsoll {
     child: Kept,
     setup: Setup,
     wire: Arc<Wire>,
+    /// How long it took from its start until it listened.
+    pub(crate) started_in: Duration,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,
 }
@@ -60,13 +62,15 @@ impl Plimsoll {
 
     /// Starts a server with these settings, also again on the data of an earlier one.
     pub(crate) async fn on(setup: Setup) -> Self {
+        let begun = Instant::now();
         let mut child = Kept(setup.serve().spawn().expect("the program"));
         let stdout = Output::of(child.0.stdout.take().expect("a pipe"));
         let stderr = Output::of(child.0.stderr.take().expect("a pipe"));
         let address = stderr.wait_for(DEADLINE, listening_on);
         let address = address.unwrap_or_else(|| panic!("the server does not listen:\n{}", stderr.text()));
+        let started_in = begun.elapsed();
         let wire = Arc::new(Wire::to(address).await);
-        Self { child, setup, wire, stdout, stderr }
+        Self { child, setup, wire, started_in, stdout, stderr }
     }
 
     /// Runs a server that must not start, and says how it ended.

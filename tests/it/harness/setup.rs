@@ -17,13 +17,17 @@ pub(crate) struct Setup {
     variables: Vec<(String, OsString)>,
     flags: Vec<OsString>,
     serving: &'static str,
+    program: PathBuf,
+    through: Vec<OsString>,
 }
 
 impl Setup {
     pub(crate) fn new() -> Self {
         let folder = Arc::new(TempDir::new().expect("a temporary folder"));
         let file = folder.path().join("plimsoll.db");
-        let setup = Self { folder, variables: Vec::new(), flags: Vec::new(), serving: "serve" };
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_plimsoll"));
+        let (variables, flags, through) = (Vec::new(), Vec::new(), Vec::new());
+        let setup = Self { folder, variables, flags, serving: "serve", program, through };
         setup
             .variable("PLIMSOLL_LISTEN", "127.0.0.1:0")
             .variable("PLIMSOLL_DATABASE_URL", format!("sqlite://{}?mode=rwc", file.display()))
@@ -57,6 +61,18 @@ impl Setup {
         self
     }
 
+    /// Runs another build of the program.
+    pub(crate) fn program(mut self, program: PathBuf) -> Self {
+        self.program = program;
+        self
+    }
+
+    /// Serves through a command that, in the end, becomes the command that follows it.
+    pub(crate) fn through<'a>(mut self, words: impl IntoIterator<Item = &'a str>) -> Self {
+        self.through.extend(words.into_iter().map(OsString::from));
+        self
+    }
+
     /// The server's own folder; it is removed with the last that knows of it.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
@@ -76,18 +92,26 @@ impl Setup {
 
     /// The program with these settings and nothing else in its environment that it would read.
     pub(crate) fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+        let mut words = Vec::from([self.program.clone().into_os_string()]);
+        words.extend(arguments.into_iter().map(OsString::from));
+        self.run(words)
+    }
+
+    fn run(&self, words: Vec<OsString>) -> Command {
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().expect("a program"));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLIMSOLL_")) {
             command.env_remove(name);
         }
-        command.args(arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.args(words).envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.folder()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
     pub(super) fn serve(&self) -> Command {
-        let mut command = self.command([self.serving]);
-        command.args(&self.flags);
-        command
+        let mut words = self.through.clone();
+        words.extend([self.program.clone().into_os_string(), self.serving.into()]);
+        words.extend(self.flags.iter().cloned());
+        self.run(words)
     }
 }

@@ -134,6 +134,14 @@ fn written(moment: i64) -> String {
     format!("{}.{:03}5\n", text.trim_end_matches('Z').replace('T', " "), moment.rem_euclid(1_000))
 }
 
+/// Removes what libfaketime shares between the processes of a family, and leaves behind when its process is killed.
+pub(super) fn remove_shared_memory(pid: u32) {
+    for name in [format!("faketime_shm_{pid}"), format!("sem.faketime_sem_{pid}")] {
+        // The process may have removed it itself.
+        fs::remove_file(Path::new("/dev/shm").join(name)).ok();
+    }
+}
+
 /// The library of Debian's package `faketime`.
 fn library() -> PathBuf {
     let folders = fs::read_dir("/usr/lib").expect("libraries").flatten().map(|entry| entry.path());

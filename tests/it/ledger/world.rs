@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::chance::Chance;
 use super::checker::explain;
-use super::clock::{Clock, Mark, SetClock};
+use super::clock::{Clock, Mark, SetClock, remove_shared_memory};
 use super::history::{Call, of_org, of_place, places};
 use super::model::{Request, Seen, State};
 use super::plan::{Plan, TIERS, catalogue};
@@ -87,6 +87,14 @@ impl World {
             changes: Mutex::new(vec![Change { span: (0, 0), plan }]),
             ids: Mutex::default(),
             serials: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if matches!(self.clock, Clock::Set(_)) {
+            remove_shared_memory(self.server.pid());
         }
     }
 }

@@ -1,0 +1,21 @@
+//! The program as it is shipped, and what it says of its database.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Builds the release binary, unless it is there already, and says where it is.
+pub(super) fn release_binary() -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--release", "--locked", "--bin", "plimsoll"]);
+    assert!(cargo.status().expect("cargo").success(), "the release binary cannot be built");
+    let target = Path::new(env!("CARGO_BIN_EXE_plimsoll")).ancestors().nth(2).expect("the target folder");
+    target.join("release/plimsoll")
+}
+
+/// Asserts that the doctor finds nothing off in the database that a crash left.
+pub(super) fn assert_content(program: &Path, database: &Path) {
+    let url = format!("sqlite://{}", database.display());
+    let output = Command::new(program).args(["doctor", "--database-url", &url]).output().expect("the doctor");
+    let (found, trouble) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{found}{trouble}");
+}
