@@ -14,6 +14,7 @@ use actix_web::rt::net::{TcpSocket, TcpStream};
 use actix_web::{App, web};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 
 use crate::by_hand;
 use crate::clock;
@@ -48,6 +49,8 @@ const UPKEEP: Duration = Duration::from_secs(5);
 const SWEEP: Duration = Duration::from_secs(60);
 /// How many are looked at in one step: some milliseconds of the right to write.
 const SWEEP_ROWS: u32 = 1_000;
+/// How often the log is folded into the database.
+const CHECKPOINT: Duration = Duration::from_millis(250);
 const DAY_MILLIS: i64 = 86_400_000;
 
 /// A service that listens.
@@ -111,6 +114,7 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     let keeping = Keeping { windows: settings.keep_windows_days, audit: settings.keep_audit_days };
     tokio::spawn(keep_house(service, keeping));
     tokio::spawn(settle_answers(service));
+    tokio::spawn(checkpoint(service));
     let running = listen(settings, table, service)?;
     tracing::info!("listening on http://{}", running.address);
     Ok(Started { running, new_admin_key })
@@ -236,6 +240,18 @@ async fn settle_answers(service: Kept) {
         service.store.answers_are_full().await;
         if let Err(error) = settle_all(&service.store).await {
             tracing::warn!(%error, "the places of idempotency records could not be written");
+        }
+    }
+}
+
+/// Folds the log into the database, often enough that there is never much of it.
+async fn checkpoint(service: Kept) {
+    let mut turn = tokio::time::interval(CHECKPOINT);
+    turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        turn.tick().await;
+        if let Err(error) = service.store.checkpoint().await {
+            tracing::warn!(%error, "the log could not be folded into the database");
         }
     }
 }

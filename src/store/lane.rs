@@ -31,11 +31,18 @@ pub(super) struct LaneState {
     /// A transaction began whose end was not seen: what the connection believes of it may be wrong, and the database may
     /// hold more than memory knows.
     is_unsure: bool,
+    /// How many changes were committed.
+    commits: u64,
 }
 
 impl LaneState {
     pub(super) fn new(answers: Answers, connection: Option<DatabaseConnection>) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self { answers, forgotten: Vec::new(), connection, is_unsure: false }))
+        Arc::new(Mutex::new(Self { answers, forgotten: Vec::new(), connection, is_unsure: false, commits: 0 }))
+    }
+
+    /// How many changes were committed.
+    pub(super) const fn commits(&self) -> u64 {
+        self.commits
     }
 
     /// A transaction on a connection that is known to be in none.
@@ -137,6 +144,7 @@ impl Lane {
         state.forgotten.extend(forgotten);
         db.commit().await?;
         state.is_unsure = false;
+        state.commits = state.commits.saturating_add(1);
         state.answers.follow(changes);
         Ok(())
     }

@@ -6,6 +6,7 @@
 mod answers;
 mod backup;
 mod change;
+mod checkpoint;
 pub mod commands;
 mod doctor;
 mod error;
@@ -61,6 +62,7 @@ struct Inner {
     running: once::Running,
     lane: Arc<Mutex<lane::LaneState>>,
     answers_full: Arc<Notify>,
+    folder: Mutex<checkpoint::Folder>,
     /// Keeps other processes from serving the same file.
     lock: Option<File>,
 }
@@ -80,6 +82,9 @@ impl Store {
     /// then another process may open it. What is running is finished first.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.reader.close_by_ref().await?;
+        // Held until the end: what is closed is not folded any more.
+        let mut folder = self.0.folder.lock().await;
+        folder.close().await?;
         if let Some(writer) = self.0.lane.lock().await.connection.take() {
             // The last connection would do this as it closes, but one that a request still held may close after us.
             writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;

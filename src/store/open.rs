@@ -13,7 +13,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, SqliteTransactionMode, Statement, TransactionOptions,
     TransactionTrait,
 };
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::answers::{AnswerSizes, Answers};
 use super::error::{StoreError, is_outage};
@@ -29,6 +29,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Reads are short and mostly cached; more connections than cores to run them on would only cost memory.
 const READERS: u32 = 4;
+
+/// The log is folded beside whoever writes; only if it grows to so many pages all the same, 64 megabytes, by who wrote the last.
+const LONGEST_LOG: &str = "16384";
 
 /// What the database is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,7 +295,7 @@ async fn connect(path: &Path, access: Access, sizes: AnswerSizes, lock: Option<F
     let answers_full = answers.fullness();
     let lane = LaneState::new(answers, writer);
     let (committed, running) = (watch::Sender::new(0), Running::default());
-    let inner = Inner { reader, path: path.to_owned(), committed, running, lane, answers_full, lock };
+    let inner = Inner { reader, path: path.to_owned(), committed, running, lane, answers_full, folder: Mutex::default(), lock };
     let store = Store(Arc::new(inner));
     let revision = store.revision().await?;
     store.announce(revision);
@@ -307,12 +310,18 @@ async fn open_writer(path: &Path) -> Result<DatabaseConnection, Trouble> {
 }
 
 fn for_writing(path: &Path) -> SqliteConnectOptions {
-    options(path).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full)
+    let options = options(path).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    options.pragma("wal_autocheckpoint", LONGEST_LOG)
 }
 
 /// Another connection that writes, to a file that was opened before. An embedded database has one at a time.
 pub(super) async fn writer(path: &Path) -> Result<DatabaseConnection, DbErr> {
     pool(for_writing(path), 1).await
+}
+
+/// The connection that folds the log. What it is told is no statement of anybody's.
+pub(super) async fn folder(path: &Path) -> Result<DatabaseConnection, DbErr> {
+    uncounted_pool(for_writing(path), 1).await
 }
 
 /// All steps together, or none: a file is never left between two versions.
@@ -331,14 +340,18 @@ fn options(path: &Path) -> SqliteConnectOptions {
 
 /// A pool whose every statement is counted.
 async fn pool(options: SqliteConnectOptions, size: u32) -> Result<DatabaseConnection, DbErr> {
+    let mut connection = uncounted_pool(options, size).await?;
+    connection.set_metric_callback(|_| metrics::counter!("plimsoll_database_statements_total").increment(1));
+    Ok(connection)
+}
+
+async fn uncounted_pool(options: SqliteConnectOptions, size: u32) -> Result<DatabaseConnection, DbErr> {
     // The URL only chooses the driver; everything else stands in the options.
     let mut pool = ConnectOptions::new("sqlite::memory:");
     pool.map_sqlx_sqlite_opts(move |_| options.clone());
     pool.max_connections(size).min_connections(1).acquire_timeout(TURN_TIMEOUT).test_before_acquire(false);
     pool.idle_timeout(None::<Duration>).max_lifetime(None::<Duration>).sqlx_logging(false).record_stmt_in_spans(false);
-    let mut connection = Database::connect(pool).await?;
-    connection.set_metric_callback(|_| metrics::counter!("plimsoll_database_statements_total").increment(1));
-    Ok(connection)
+    Database::connect(pool).await
 }
 
 /// The header may be older than the log file beside it, which `SQLite` has read by now.

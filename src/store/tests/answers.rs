@@ -279,3 +279,24 @@ async fn an_answer_without_a_secret_is_given_whatever_the_credential() {
     let other = IdempotentCall { fingerprint: [2; 32], ..call(1) };
     assert_eq!(recall(&db, &[other], now()).await, [Recall::Refused(StoreError::IdempotencyKeyReused)]);
 }
+
+#[tokio::test]
+async fn two_that_settle_at_once_lose_nothing() {
+    let db = small(SMALL).await;
+    keep_keys(&db, 0..35, now()).await;
+    let (one, two) = tokio::join!(db.store.settle_answers(), db.store.settle_answers());
+    assert_eq!((one, two), (Ok(true), Ok(true)));
+    all_answered(&db, 0..35, now()).await;
+    settle(&db).await;
+    all_answered(&db, 0..35, now()).await;
+    assert_eq!(count(&db.store, "SELECT count(*) FROM answer_segment").await, 3);
+}
+
+#[tokio::test]
+async fn of_two_answers_to_one_call_the_later_is_given_when_the_clock_was_put_back() {
+    let db = small(SMALL).await;
+    keep(&db, &[(call(1), answer("first"))], hours(0)).await;
+    assert_eq!(recall(&db, &[call(1)], hours(24)).await, [Recall::New]);
+    keep(&db, &[(call(1), answer("second"))], hours(24)).await;
+    assert_eq!(recall(&db, &[call(1)], hours(12)).await, [Recall::Answered(answer("second"))]);
+}

@@ -3,6 +3,7 @@
 mod answers;
 mod answers_model;
 mod audit_sweep;
+mod checkpoint;
 mod constraints;
 mod keys;
 mod limits;

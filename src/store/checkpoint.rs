@@ -1,0 +1,69 @@
+//! The log beside an embedded database is folded into it beside whoever writes.
+//!
+//! Left to itself, the database folds it at the end of the change that makes it long, and then everybody who wants to write
+//! waits for that: ten milliseconds and more under load.
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+
+use super::error::StoreError;
+use super::{Store, open};
+
+/// A log of so many pages is begun anew: 16 megabytes, which a start after a crash reads in some milliseconds.
+const LONG_LOG: i64 = 4_000;
+
+/// Who folds the log.
+#[derive(Default)]
+pub(super) struct Folder {
+    /// Opened when it is needed first: most commands end before that.
+    connection: Option<DatabaseConnection>,
+    /// How many changes had been committed when it last began.
+    commits: u64,
+}
+
+impl Store {
+    /// Copies what the log holds into the database. To be called often; it does nothing when nothing was committed since.
+    ///
+    /// Only the rest of a log that has become long is copied while nobody writes, so that the next change begins it anew:
+    /// under load it would never be copied to its end otherwise.
+    ///
+    /// Errors: [`StoreError::Unavailable`] when the storage is full, read-only or failing. Nothing is lost by it.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        let mut folder = self.0.folder.lock().await;
+        let (is_open, commits) = {
+            let lane = self.0.lane.lock().await;
+            (lane.connection.is_some(), lane.commits())
+        };
+        if !is_open || commits == folder.commits {
+            return Ok(());
+        }
+        let connection = match folder.connection.take() {
+            Some(connection) => connection,
+            None => open::folder(&self.0.path).await?,
+        };
+        let connection = folder.connection.insert(connection);
+        if fold(connection).await? >= LONG_LOG {
+            let _nobody_writes = self.0.lane.lock().await;
+            fold(connection).await?;
+        }
+        folder.commits = commits;
+        Ok(())
+    }
+}
+
+impl Folder {
+    /// Closes its connection, if it has one.
+    pub(super) async fn close(&mut self) -> Result<(), StoreError> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection.close().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Copies what no reader stands in the way of, and waits for nobody. Answers how many pages the log had when it began.
+async fn fold(connection: &DatabaseConnection) -> Result<i64, StoreError> {
+    let statement = Statement::from_string(DbBackend::Sqlite, "PRAGMA wal_checkpoint(PASSIVE)");
+    let row = connection.query_one_raw(statement).await?;
+    let row = row.ok_or_else(|| StoreError::Internal("A checkpoint says nothing".to_owned()))?;
+    Ok(row.try_get_by_index(1)?)
+}
