@@ -112,7 +112,7 @@ pub async fn consume(
         count(&service, &aim.taking.limit_key, decision);
         decided(&aim, decision, enforce)
     };
-    taker.run(&permit, &body.bytes, operation, view).await
+    taker.run(&permit, (&body.bytes, body.is_late), operation, view).await
 }
 
 /// The answer to a taking of one.
@@ -247,7 +247,7 @@ pub async fn batch(
         }
         decided_together(&org, &aims, decisions, revision, enforce)
     };
-    taker.run(&permit, &body.bytes, operation, view).await
+    taker.run(&permit, (&body.bytes, body.is_late), operation, view).await
 }
 
 fn decided_together(org: &OrgId, aims: &[Aim], decisions: &[Decision], revision: u64, enforce: bool) -> Option<Recorded> {
@@ -300,5 +300,5 @@ pub async fn release(
         let Outcome::Released(decision) = outcome else { return None };
         Some(answer(200, &DecisionView::of(aim.shown(), decision)))
     };
-    taker.run(&permit, &body.bytes, operation, view).await
+    taker.run(&permit, (&body.bytes, body.is_late), operation, view).await
 }

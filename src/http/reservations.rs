@@ -156,7 +156,7 @@ pub async fn reserve(
         let (created_at, expires_at) = (*created_at, *expires_at);
         Some(answer(201, &ReservedView { id, status: Status::Held, created_at, expires_at, decision }))
     };
-    taker.run(&permit, &body.bytes, operation, view).await
+    taker.run(&permit, (&body.bytes, body.is_late), operation, view).await
 }
 
 /// A reservation.
@@ -273,7 +273,7 @@ pub async fn confirm(
 ) -> Result<Taken<SettledForm>, ApiError> {
     let id = visible(&permit.caller, &path.0)?;
     let operation = Operation::Confirm { id, amount: body.value.amount };
-    taker.run(&permit, &body.bytes, operation, settled).await
+    taker.run(&permit, (&body.bytes, body.is_late), operation, settled).await
 }
 
 fn settled(outcome: &Outcome) -> Option<crate::store::Recorded> {
@@ -306,5 +306,5 @@ pub async fn cancel(
 ) -> Result<Taken<SettledForm>, ApiError> {
     let id = visible(&permit.caller, &path.0)?;
     let CancelBody {} = body.value;
-    taker.run(&permit, &body.bytes, Operation::Cancel { id }, settled).await
+    taker.run(&permit, (&body.bytes, body.is_late), Operation::Cancel { id }, settled).await
 }

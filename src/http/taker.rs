@@ -53,11 +53,13 @@ impl Taker {
     pub async fn run<F>(
         self,
         permit: &Permit<Write>,
-        body: &[u8],
+        (body, is_late): (&[u8], bool),
         operation: Operation,
         view: impl Fn(&Outcome) -> Option<Recorded> + Send + Sync + 'static,
     ) -> Result<Taken<F>, ApiError> {
-        still_permitted::<Write>(&self.service, &self.request).await?;
+        if is_late {
+            still_permitted::<Write>(&self.service, &self.request).await?;
+        }
         let kept = match &self.idempotency_key {
             None => {
                 let outcome = self.service.ledger.run(operation).await?;

@@ -275,5 +275,5 @@ pub async fn reconcile(
         let (org, recorded, applied) = (&aim.org, *recorded, !is_dry_run);
         Some(answer(200, &ReconcileView { org, limit_key, resource, recorded, actual, drift, applied }))
     };
-    taker.run(&permit, &body.bytes, operation, view).await
+    taker.run(&permit, (&body.bytes, body.is_late), operation, view).await
 }

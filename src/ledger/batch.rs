@@ -1,9 +1,12 @@
 //! One batch: running values, the rules applied one by one, and what is to be written in the end.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 use std::mem;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use quick_cache::Equivalent;
 use sea_orm::DatabaseTransaction;
 
 use super::counters::{CounterKey, CounterRef, Counters, span_of};
@@ -24,7 +27,9 @@ pub(super) struct Batch {
     /// When all of it happens.
     pub(super) now: UtcMillis,
     slots: Vec<Slot>,
-    places: HashMap<CounterKey, usize, RandomState>,
+    /// Where each counter stands among the slots, by the hash of its key.
+    places: HashTable<usize>,
+    hasher: RandomState,
     reservations: HashMap<ReservationId, Held, RandomState>,
     noted: HashSet<LimitKeyName>,
 }
@@ -61,7 +66,14 @@ pub(super) enum HeldChange {
 
 impl Batch {
     pub(super) fn new(now: UtcMillis) -> Self {
-        Self { now, slots: Vec::new(), places: HashMap::default(), reservations: HashMap::default(), noted: HashSet::new() }
+        Self {
+            now,
+            slots: Vec::new(),
+            places: HashTable::new(),
+            hasher: RandomState::default(),
+            reservations: HashMap::default(),
+            noted: HashSet::new(),
+        }
     }
 
     /// The counters that are involved.
@@ -87,22 +99,29 @@ impl Batch {
             }
         }
         for reservation in rows::reservations(db, &ids).await? {
-            self.involve_key(key_of(&reservation), reservation.window.map(|span| span.end.get()));
+            self.involve_key(key_of(&reservation).as_ref(), reservation.window.map(|span| span.end.get()));
             self.reservations.insert(reservation.id.clone(), Held { reservation, change: HeldChange::None });
         }
         self.fill(db, counters).await
     }
 
     fn involve(&mut self, org: &OrgId, taking: &Taking) {
-        let key = CounterRef::new(org, &taking.limit_key, taking.resource.as_ref(), self.now).to_owned();
+        let key = CounterRef::new(org, &taking.limit_key, taking.resource.as_ref(), self.now);
         self.involve_key(key, span_of(&taking.limit_key, self.now).map(|span| span.end.get()));
     }
 
-    fn involve_key(&mut self, key: CounterKey, window_end: Option<i64>) {
-        if !self.places.contains_key(&key) {
-            self.places.insert(key.clone(), self.slots.len());
-            self.slots.push(Slot { key, window_end, counter: Counter::default(), is_changed: false });
+    fn involve_key(&mut self, key: CounterRef<'_>, window_end: Option<i64>) {
+        let hash = self.hasher.hash_one(key);
+        if self.places.find(hash, |place| self.is_at(*place, &key)).is_none() {
+            let (slots, hasher) = (&self.slots, &self.hasher);
+            let hash_at = |place: &usize| slots.get(*place).map_or(0, |slot| hasher.hash_one(slot.key.as_ref()));
+            self.places.insert_unique(hash, slots.len(), hash_at);
+            self.slots.push(Slot { key: key.to_owned(), window_end, counter: Counter::default(), is_changed: false });
         }
+    }
+
+    fn is_at(&self, place: usize, key: &CounterRef<'_>) -> bool {
+        self.slots.get(place).is_some_and(|slot| key.equivalent(&slot.key))
     }
 
     async fn fill(&mut self, db: &DatabaseTransaction, counters: &Counters) -> Result<(), StoreError> {
@@ -153,7 +172,8 @@ impl Batch {
 
     fn place(&self, org: &OrgId, taking: &Taking) -> Result<usize, StoreError> {
         let key = CounterRef::new(org, &taking.limit_key, taking.resource.as_ref(), self.now);
-        self.places.get(&key.to_owned()).copied().ok_or_else(not_loaded)
+        let found = self.places.find(self.hasher.hash_one(key), |place| self.is_at(*place, &key));
+        found.copied().ok_or_else(not_loaded)
     }
 
     fn slot(&mut self, place: usize) -> Result<&mut Slot, StoreError> {
@@ -170,16 +190,23 @@ impl Batch {
 
     fn consume(&mut self, org: &OrgId, takings: &[Taking]) -> Result<Outcome, StoreError> {
         let sums = self.sums(org, takings)?;
-        let mut decisions = HashMap::with_capacity(sums.len());
+        let mut decisions = Vec::with_capacity(sums.len());
         for Sum { place, taking, amount } in &sums {
-            decisions.insert(*place, self.judge(*place, taking, *amount)?);
+            decisions.push((*place, self.judge(*place, taking, *amount)?));
         }
-        if decisions.values().all(|decision| decision.refusal.is_none()) {
+        if decisions.iter().all(|(_, decision)| decision.refusal.is_none()) {
             self.take_all(&sums)?;
             takings.iter().for_each(|taking| self.note(&taking.limit_key.name));
             decisions = decisions.into_iter().map(|(place, decision)| (place, decision.taken())).collect();
         }
-        let of = |taking| decisions.get(&self.place(org, taking)?).cloned().ok_or_else(not_loaded);
+        if let ([_], Some((_, decision))) = (takings, decisions.first()) {
+            return Ok(Outcome::Consumed(vec![decision.clone()]));
+        }
+        let of = |taking| {
+            let place = self.place(org, taking)?;
+            let found = decisions.iter().find(|(other, _)| *other == place);
+            found.map(|(_, decision)| decision.clone()).ok_or_else(not_loaded)
+        };
         takings.iter().map(of).collect::<Result<_, StoreError>>().map(Outcome::Consumed)
     }
 
@@ -270,7 +297,9 @@ impl Batch {
         let held = self.reservations.get_mut(id).ok_or(StoreError::NoReservation)?;
         let settlement = how(&held.reservation, now).map_err(|refusal| settle_refused(&refusal))?;
         if let Some(settlement) = settlement {
-            let place = self.places.get(&key_of(&held.reservation)).copied().ok_or_else(not_loaded)?;
+            let key = key_of(&held.reservation);
+            let is_it = |place: &usize| self.slots.get(*place).is_some_and(|slot| slot.key == key);
+            let place = self.places.find(self.hasher.hash_one(key.as_ref()), is_it).copied().ok_or_else(not_loaded)?;
             let slot = self.slots.get_mut(place).ok_or_else(not_loaded)?;
             slot.counter.unhold(id.number);
             if let Some(confirmed) = settlement.confirmed {

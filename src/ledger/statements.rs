@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
 /// Rows in one statement, largest first. 256 rows of 13 columns stay far below the parameters that a statement may have.
-const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
+const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 
 /// A statement around a list of rows: `before (…), (…) after`.
 pub(super) struct Rows {
@@ -39,24 +39,28 @@ impl Rows {
         for size in SIZES {
             while rows.len() >= size {
                 let values: Vec<Value> = rows.by_ref().take(size).flatten().collect();
-                statements.push(Statement::from_sql_and_values(backend, self.sql(size), values));
+                statements.push(Statement::from_sql_and_values(backend, self.sql(size, backend), values));
             }
         }
         statements
     }
 
-    fn sql(&self, size: usize) -> String {
+    fn sql(&self, size: usize, backend: DbBackend) -> String {
         let mut sql = String::with_capacity(self.before.len().saturating_add(size.saturating_mul(32)));
         sql.push_str(self.before);
         for number in 0..size.saturating_mul(self.columns) {
             let (row, column) = (number.checked_div(self.columns), number.checked_rem(self.columns));
-            let opening = match (row, column) {
+            sql.push_str(match (row, column) {
                 (Some(0), Some(0)) => "(",
                 (_, Some(0)) => "), (",
                 _ => ", ",
-            };
-            // Writing to a string cannot fail.
-            write!(sql, "{opening}${}", number.saturating_add(1)).ok();
+            });
+            match backend {
+                // Parameters that have a name, also a number, are looked up one by one in a list of all of them.
+                DbBackend::Sqlite | DbBackend::MySql => sql.push('?'),
+                // Writing to a string cannot fail.
+                DbBackend::Postgres | _ => write!(sql, "${}", number.saturating_add(1)).unwrap_or_default(),
+            }
         }
         sql.push(')');
         sql.push_str(self.after);
@@ -72,8 +76,10 @@ mod tests {
 
     #[test]
     fn a_statement_lists_its_rows() {
-        assert_eq!(PAIRS.sql(1), "INSERT INTO t VALUES ($1, $2) ON CONFLICT DO NOTHING");
-        assert_eq!(PAIRS.sql(3), "INSERT INTO t VALUES ($1, $2), ($3, $4), ($5, $6) ON CONFLICT DO NOTHING");
+        let (embedded, server) = (DbBackend::Sqlite, DbBackend::Postgres);
+        assert_eq!(PAIRS.sql(1, embedded), "INSERT INTO t VALUES (?, ?) ON CONFLICT DO NOTHING");
+        assert_eq!(PAIRS.sql(2, embedded), "INSERT INTO t VALUES (?, ?), (?, ?) ON CONFLICT DO NOTHING");
+        assert_eq!(PAIRS.sql(3, server), "INSERT INTO t VALUES ($1, $2), ($3, $4), ($5, $6) ON CONFLICT DO NOTHING");
     }
 
     #[tokio::test]

@@ -35,6 +35,8 @@ pub struct Body<T> {
     pub value: T,
     /// The bytes that said it.
     pub bytes: Vec<u8>,
+    /// Whether it was waited for: what was known of the caller before may no longer hold.
+    pub is_late: bool,
 }
 
 /// A JSON body that may be left out, which means `{}`.
@@ -58,17 +60,18 @@ async fn read(payload: &mut Payload) -> Result<Vec<u8>, ApiError> {
     if dropped == 0 { Ok(bytes.into()) } else { Err(ApiError::PayloadTooLarge(MAX_BODY_BYTES)) }
 }
 
-async fn read_in_time(payload: &mut Payload) -> Result<Vec<u8>, ApiError> {
+async fn read_in_time(payload: &mut Payload) -> Result<(Vec<u8>, bool), ApiError> {
     let mut reading = std::pin::pin!(read(payload));
     // A handler starts before the bytes behind the head are looked at, so the usual body is there at the second look.
     // Only one that is still on its way is worth a timer.
     for _ in 0..2 {
         if let Poll::Ready(bytes) = futures_util::poll!(reading.as_mut()) {
-            return bytes;
+            return bytes.map(|bytes| (bytes, false));
         }
         look_again().await;
     }
-    tokio::time::timeout(BODY_DEADLINE, reading).await.unwrap_or(Err(ApiError::RequestTimeout))
+    let bytes = tokio::time::timeout(BODY_DEADLINE, reading).await.unwrap_or(Err(ApiError::RequestTimeout));
+    bytes.map(|bytes| (bytes, true))
 }
 
 /// Waits for the next look, and asks for it at once. Yielding to the runtime would make it ask the system for news first.
@@ -107,6 +110,8 @@ pub struct HotBody<T> {
     pub value: T,
     /// The bytes that said it.
     pub bytes: Vec<u8>,
+    /// Whether it was waited for: what was known of the caller before may no longer hold.
+    pub is_late: bool,
 }
 
 impl<T: Deserr<Issues> + DeserializeOwned + 'static> FromRequest for HotBody<T> {
@@ -117,12 +122,12 @@ impl<T: Deserr<Issues> + DeserializeOwned + 'static> FromRequest for HotBody<T> 
         let mut payload = payload.take();
         let is_json = is_json(request);
         Box::pin(async move {
-            let bytes = read_in_time(&mut payload).await?;
+            let (bytes, is_late) = read_in_time(&mut payload).await?;
             if !is_json {
                 return Err(ApiError::UnsupportedMediaType);
             }
             let value = serde_json::from_slice(&bytes).or_else(|_| parsed(&bytes))?;
-            Ok(Self { value, bytes })
+            Ok(Self { value, bytes, is_late })
         })
     }
 }
@@ -141,11 +146,11 @@ impl<T: Deserr<Issues> + 'static> FromRequest for Body<T> {
         let mut payload = payload.take();
         let is_json = is_json(request);
         Box::pin(async move {
-            let bytes = read_in_time(&mut payload).await?;
+            let (bytes, is_late) = read_in_time(&mut payload).await?;
             if !is_json {
                 return Err(ApiError::UnsupportedMediaType);
             }
-            Ok(Self { value: parsed(&bytes)?, bytes })
+            Ok(Self { value: parsed(&bytes)?, bytes, is_late })
         })
     }
 }
@@ -158,11 +163,11 @@ impl<T: Deserr<Issues> + 'static> FromRequest for OptionalBody<T> {
         let mut payload = payload.take();
         let is_json = is_json(request);
         Box::pin(async move {
-            let bytes = read_in_time(&mut payload).await?;
+            let (bytes, is_late) = read_in_time(&mut payload).await?;
             match bytes.as_slice() {
-                [] => Ok(Self(Body { value: parsed(b"{}")?, bytes })),
+                [] => Ok(Self(Body { value: parsed(b"{}")?, bytes, is_late })),
                 _ if !is_json => Err(ApiError::UnsupportedMediaType),
-                written => Ok(Self(Body { value: parsed(written)?, bytes })),
+                written => Ok(Self(Body { value: parsed(written)?, bytes, is_late })),
             }
         })
     }

@@ -31,7 +31,7 @@ pub(super) const LAYERS: &[Layer] = &[
         &["aws_lc_rs", "entity", "foldhash", "metrics", "migration", "sea_orm", "serde", "serde_json", "thiserror", "tokio", "uuid"],
     ),
     layer("snapshot", &["domain", "store"], &["arc_swap", "foldhash", "quick_cache", "tokio", "tracing"]),
-    layer("ledger", &["domain", "store"], &["foldhash", "futures_util", "quick_cache", "sea_orm", "tokio", "tracing"]),
+    layer("ledger", &["domain", "store"], &["foldhash", "futures_util", "hashbrown", "quick_cache", "sea_orm", "tokio", "tracing"]),
     layer(
         "http",
         &["clock", "domain", "identity", "ledger", "snapshot", "store", "telemetry", "wire"],
