@@ -17,6 +17,8 @@ mod bare;
 mod client;
 #[path = "throughput/connection.rs"]
 mod connection;
+#[path = "throughput/cpu.rs"]
+mod cpu;
 #[path = "throughput/load.rs"]
 mod load;
 #[path = "throughput/naive.rs"]
@@ -41,6 +43,9 @@ use load::{Generator, Measured};
 use scenario::Scenario;
 use server::Server;
 
+/// What other processes may take, in processors, for a round to count as quiet.
+const QUIET: f64 = 0.1;
+
 /// Whatever went wrong: the run stops with it, because a benchmark that measures errors is worthless.
 pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -52,10 +57,12 @@ struct Options {
     /// Measured seconds of each server in each round.
     #[arg(long, default_value_t = 1)]
     seconds: u64,
-    /// Rounds, in each of which every server is asked; the median counts. Short rounds and many of them: what else the machine does
-    /// then falls on all servers alike.
+    /// Rounds that count, in each of which every server is asked: what is shown is their median.
     #[arg(long, default_value_t = 11)]
     rounds: usize,
+    /// The most rounds. They go on until there are enough in which nothing else ran, and the quietest count.
+    #[arg(long, default_value_t = 44)]
+    most_rounds: usize,
     /// Keep-alive connections to each server.
     #[arg(long, value_delimiter = ',', default_values_t = [64, 256])]
     connections: Vec<usize>,
@@ -105,10 +112,27 @@ fn measure(scenario: Scenario, options: &Options) -> Outcome<()> {
     for connections in &options.connections {
         let generator = Generator::start(scenario, *connections, options.threads, &contenders)?;
         let length = Duration::from_secs(options.seconds);
-        let rounds = (0..options.rounds).map(|number| round(&generator, &contenders, length, number % 2 == 1));
-        report::rows(scenario, *connections, &contenders, &rounds.collect::<Outcome<Vec<_>>>()?);
+        let mut rounds = Vec::new();
+        while rounds.len() < options.most_rounds && count_quiet(&rounds) < options.rounds {
+            rounds.push(round(&generator, &contenders, length, rounds.len() % 2 == 1)?);
+        }
+        let asked = rounds.len();
+        rounds.sort_by(|a, b| others(a).total_cmp(&others(b)));
+        rounds.truncate(options.rounds);
+        report::rows(scenario, *connections, &contenders, &rounds);
+        let loudest = rounds.last().map_or(0.0, |round| others(round));
+        println!("  the {} quietest of {asked} rounds; other processes took up to {loudest:.2} processors", rounds.len());
     }
     Ok(())
+}
+
+fn count_quiet(rounds: &[Vec<Measured>]) -> usize {
+    rounds.iter().filter(|round| others(round) <= QUIET).count()
+}
+
+/// What other processes took in a round, in processors.
+fn others(round: &[Measured]) -> f64 {
+    round.iter().map(|measured| measured.others).fold(0.0, f64::max)
 }
 
 /// The bare server first. What Plimsoll answers says how much the others have to.

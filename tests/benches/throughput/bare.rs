@@ -1,6 +1,7 @@
 //! The ceiling: a web server that reads a question into a struct and writes an answer of the same size, and does nothing else.
 
 use std::process::Command;
+use std::time::Duration;
 
 use actix_web::rt::System;
 use actix_web::web::{Data, Json};
@@ -13,6 +14,9 @@ use crate::{Contender, Outcome};
 
 /// About the bytes of Plimsoll's answer to an allowed check.
 pub(crate) const USUAL_ANSWER: usize = 330;
+
+/// How long a connection may be idle: as long as with Plimsoll, and longer than a round takes.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -70,7 +74,7 @@ pub(crate) fn serve(answer_bytes: usize) -> Outcome<()> {
             let app = App::new().app_data(padding.clone());
             [Scenario::Check, Scenario::Naive].into_iter().fold(app, |app, of| app.route(of.path(), web::post().to(answered)))
         };
-        let server = HttpServer::new(app).bind(("127.0.0.1", 0))?;
+        let server = HttpServer::new(app).keep_alive(KEEP_ALIVE).bind(("127.0.0.1", 0))?;
         for address in server.addrs() {
             eprintln!("listening on http://{address}");
         }

@@ -9,8 +9,9 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use crate::connection::{Connection, Share};
+use crate::cpu::Cpu;
 use crate::scenario::Scenario;
-use crate::server::{Cpu, Server};
+use crate::server::Server;
 use crate::{Contender, Outcome};
 
 /// How long each server is asked before it counts.
@@ -30,6 +31,22 @@ pub(crate) struct Measured {
     pub(crate) count: usize,
     /// What the server's process used meanwhile.
     pub(crate) cpu: Cpu,
+    /// What neither the server nor the generator used meanwhile, in processors.
+    pub(crate) others: f64,
+}
+
+/// Processor time that was used so far.
+struct Used {
+    server: Cpu,
+    generator: Cpu,
+    machine: Cpu,
+}
+
+impl Used {
+    fn so_far(server: &Server) -> Outcome<Self> {
+        let generator = Cpu::of_process(std::process::id())?;
+        Ok(Self { server: Cpu::of_process(server.id())?, generator, machine: Cpu::of_machine()? })
+    }
 }
 
 struct Thread {
@@ -74,7 +91,7 @@ impl Generator {
 
     /// Asks the server at this place among the contenders for so long.
     pub(crate) fn measure(&self, place: usize, server: &Server, length: Duration) -> Outcome<Measured> {
-        let before = server.cpu()?;
+        let (begun, before) = (Instant::now(), Used::so_far(server)?);
         for thread in &self.threads {
             thread.orders.send(Order { place, length })?;
         }
@@ -85,9 +102,13 @@ impl Generator {
             per_second += rate(thread_waits.len(), elapsed);
             waits.extend(thread_waits);
         }
-        let cpu = server.cpu()?.since(before);
+        let used = Used::so_far(server)?;
+        let cpu = used.server.since(before.server);
+        let ours = cpu.all() + used.generator.since(before.generator).all();
+        let others = used.machine.since(before.machine).all().saturating_sub(ours);
+        let others = others.as_secs_f64() / begun.elapsed().as_secs_f64();
         waits.sort_unstable();
-        Ok(Measured { per_second, p50: percentile(&waits, 50)?, p99: percentile(&waits, 99)?, count: waits.len(), cpu })
+        Ok(Measured { per_second, p50: percentile(&waits, 50)?, p99: percentile(&waits, 99)?, count: waits.len(), cpu, others })
     }
 }
 

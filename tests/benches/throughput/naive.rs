@@ -59,7 +59,7 @@ pub(crate) fn serve(answer_bytes: usize) -> Outcome<()> {
             let app = App::new().app_data(padding.clone()).app_data(database.clone());
             app.route(Scenario::Naive.path(), web::post().to(consume))
         };
-        let server = HttpServer::new(app).bind(("127.0.0.1", 0))?;
+        let server = HttpServer::new(app).keep_alive(bare::KEEP_ALIVE).bind(("127.0.0.1", 0))?;
         for address in server.addrs() {
             eprintln!("listening on http://{address}");
         }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
-use sea_orm::{ConnectionTrait, Database, DatabaseBackend, Statement};
+use sea_orm::{ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, Statement};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -49,6 +49,7 @@ fn start(scenario: Scenario, binary: &Path, name: String) -> Outcome<Contender> 
     server.stop()?;
     let begun = Instant::now();
     seed_orgs(&file, scenario.orgs())?;
+    seed_counters(&file, scenario.counters())?;
     let seeded = begun.elapsed();
     let server = serve(binary, &file, cache)?.keeping(folder);
     let mut notes = vec![format!("{} KiB when idle", server.resident_kib()?)];
@@ -115,9 +116,7 @@ fn set_up(server: &Server) -> Outcome<String> {
 /// Copies the first org until there are `count`, right in the file: a million requests would take minutes. The columns are
 /// taken from the table, so that it follows the schema. Plimsoll must not run meanwhile.
 fn seed_orgs(file: &Path, count: usize) -> Outcome<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let database = Database::connect(format!("sqlite://{}?mode=rw", file.display())).await?;
+    in_file(file, async |database| {
         let query = Statement::from_string(DatabaseBackend::Sqlite, "SELECT name FROM pragma_table_info('org')");
         let rows = database.query_all_raw(query).await?;
         let columns = rows.iter().map(|row| row.try_get::<String>("", "name")).collect::<Result<Vec<_>, _>>()?;
@@ -130,6 +129,31 @@ fn seed_orgs(file: &Path, count: usize) -> Outcome<()> {
             org(0),
         );
         database.execute_unprepared(&insert).await?;
+        Ok(())
+    })
+}
+
+/// Counters of other orgs, in a file that is large before anything is asked.
+fn seed_counters(file: &Path, count: usize) -> Outcome<()> {
+    if count == 0 {
+        return Ok(());
+    }
+    in_file(file, async |database| {
+        let insert = format!(
+            "WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < {count}) \
+             INSERT INTO usage (org, limit_key, resource, window_start, window_end, used) \
+             SELECT printf('another-%08d', number), '{COUNTED_KEY}', '', 0, NULL, 1 FROM numbers"
+        );
+        database.execute_unprepared(&insert).await?;
+        Ok(())
+    })
+}
+
+fn in_file(file: &Path, work: impl AsyncFnOnce(&DatabaseConnection) -> Outcome<()>) -> Outcome<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let database = Database::connect(format!("sqlite://{}?mode=rw", file.display())).await?;
+        work(&database).await?;
         database.close().await?;
         Ok(())
     })

@@ -19,19 +19,66 @@ pub(crate) enum Scenario {
     /// The allowed check over 1,000,000 orgs.
     #[value(name = "check-1m")]
     CheckMillion,
+    /// The check of what Plimsoll itself has counted: without `current`.
+    #[value(name = "check-tracked")]
+    CheckTracked,
+    /// `POST /v1/consume`, durable, over 10,000 counters.
+    Consume,
+    /// The same on one counter.
+    #[value(name = "consume-hot")]
+    ConsumeHot,
+    /// Over 10,000 counters, under a fresh `Idempotency-Key` each.
+    #[value(name = "consume-keyed")]
+    ConsumeKeyed,
+    /// Over 10,000 of the ten million counters in the file.
+    #[value(name = "consume-10m")]
+    ConsumeTenMillion,
     /// The bare server and the naive one: what one transaction per request costs.
     Naive,
 }
 
 impl Scenario {
     /// What is measured when nothing is named.
-    pub(crate) const USUAL: &[Self] = &[Self::Check, Self::CheckRefused, Self::CheckMillion];
+    pub(crate) const USUAL: &[Self] = &[
+        Self::Check,
+        Self::CheckRefused,
+        Self::CheckMillion,
+        Self::CheckTracked,
+        Self::Consume,
+        Self::ConsumeHot,
+        Self::ConsumeKeyed,
+        Self::ConsumeTenMillion,
+    ];
 
     /// How many orgs are asked about in turn.
     pub(crate) const fn orgs(self) -> usize {
         match self {
-            Self::Itself | Self::Check | Self::CheckRefused | Self::Naive => 10_000,
+            Self::Itself
+            | Self::Check
+            | Self::CheckRefused
+            | Self::CheckTracked
+            | Self::Consume
+            | Self::ConsumeKeyed
+            | Self::ConsumeTenMillion
+            | Self::Naive => 10_000,
+            Self::ConsumeHot => 1,
             Self::CheckMillion => 1_000_000,
+        }
+    }
+
+    /// How many counters are in the file before anything is asked.
+    pub(crate) const fn counters(self) -> usize {
+        match self {
+            Self::ConsumeTenMillion => 10_000_000,
+            Self::Itself
+            | Self::Check
+            | Self::CheckRefused
+            | Self::CheckMillion
+            | Self::CheckTracked
+            | Self::Consume
+            | Self::ConsumeHot
+            | Self::ConsumeKeyed
+            | Self::Naive => 0,
         }
     }
 
@@ -43,15 +90,24 @@ impl Scenario {
     /// Whether it changes what an org has used.
     pub(crate) const fn takes_usage(self) -> bool {
         match self {
-            Self::Itself | Self::Check | Self::CheckRefused | Self::CheckMillion => false,
-            Self::Naive => true,
+            Self::Itself | Self::Check | Self::CheckRefused | Self::CheckMillion | Self::CheckTracked => false,
+            Self::Consume | Self::ConsumeHot | Self::ConsumeKeyed | Self::ConsumeTenMillion | Self::Naive => true,
         }
     }
 
     /// Whether each request carries an idempotency key that was never used before.
     pub(crate) const fn is_keyed(self) -> bool {
         match self {
-            Self::Itself | Self::Check | Self::CheckRefused | Self::CheckMillion | Self::Naive => false,
+            Self::ConsumeKeyed => true,
+            Self::Itself
+            | Self::Check
+            | Self::CheckRefused
+            | Self::CheckMillion
+            | Self::CheckTracked
+            | Self::Consume
+            | Self::ConsumeHot
+            | Self::ConsumeTenMillion
+            | Self::Naive => false,
         }
     }
 
@@ -60,7 +116,12 @@ impl Scenario {
         match self {
             Self::Itself | Self::Check | Self::CheckMillion => Some(3),
             Self::CheckRefused => Some(5),
-            Self::Naive => None,
+            Self::CheckTracked
+            | Self::Consume
+            | Self::ConsumeHot
+            | Self::ConsumeKeyed
+            | Self::ConsumeTenMillion
+            | Self::Naive => None,
         }
     }
 
@@ -89,6 +150,11 @@ impl Scenario {
             Self::Check => "check",
             Self::CheckRefused => "check-refused",
             Self::CheckMillion => "check-1m",
+            Self::CheckTracked => "check-tracked",
+            Self::Consume => "consume",
+            Self::ConsumeHot => "consume-hot",
+            Self::ConsumeKeyed => "consume-keyed",
+            Self::ConsumeTenMillion => "consume-10m",
             Self::Naive => "naive",
         }
     }

@@ -18,25 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Lines of the log that are shown when the start fails.
 const LAST_LINES: usize = 20;
 
-/// The unit in which Linux tells processor times.
-const TICK: Duration = Duration::from_millis(10);
-
-/// Processor time.
-#[derive(Clone, Copy)]
-pub(crate) struct Cpu {
-    /// In the program.
-    pub(crate) user: Duration,
-    /// In the kernel on its behalf.
-    pub(crate) kernel: Duration,
-}
-
-impl Cpu {
-    /// What was used after `earlier`.
-    pub(crate) fn since(self, earlier: Self) -> Self {
-        Self { user: self.user.saturating_sub(earlier.user), kernel: self.kernel.saturating_sub(earlier.kernel) }
-    }
-}
-
 /// A running server.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -78,14 +59,9 @@ impl Server {
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
-    /// What processor time the process has used so far.
-    pub(crate) fn cpu(&self) -> Outcome<Cpu> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name of the program comes first, in parentheses; what it has used are the 12th and 13th fields after it.
-        let (_, fields) = stat.rsplit_once(')').ok_or("no program in stat")?;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<Vec<u64>, _>>()?;
-        let [user, kernel] = ticks.as_slice() else { return Err("no times in stat".into()) };
-        Ok(Cpu { user: TICK * u32::try_from(*user)?, kernel: TICK * u32::try_from(*kernel)? })
+    /// The id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to stop, and waits until it has.

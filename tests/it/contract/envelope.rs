@@ -134,11 +134,11 @@ async fn a_server_that_is_told_to_stop_ends_well() {
 #[tokio::test]
 async fn what_is_no_request_is_answered_in_the_envelope_too() {
     let server = Plimsoll::start().await;
-    let good = "GET /nowhere HTTP/1.1\r\nHost: x\r\n";
+    let good = "GET /nowhere HTTP/1.0\r\nHost: x\r\n";
     let large = format!("{good}X-Large: {}\r\n\r\n", "x".repeat(300_000));
     let malformed = [
         "nonsense\r\n\r\n",
-        "GET /nowhere HTTP/1.1\r\nHost : x\r\n\r\n",
+        "GET /nowhere HTTP/1.0\r\nHost : x\r\n\r\n",
         "GET /livez HTTP/9.9\r\n\r\n",
         "\u{16}\u{3}\u{1}\u{2}",
     ];
