@@ -10,6 +10,10 @@ use super::{Store, open};
 
 /// A log of so many pages is begun anew: 16 megabytes, which a start after a crash reads in some milliseconds.
 const LONG_LOG: i64 = 4_000;
+/// So few pages are copied in a millisecond or so: nobody minds waiting for them.
+const SHORT_REST: i64 = 256;
+/// How often it is tried to leave no more than that. Who writes faster than the disk can copy has to wait for it.
+const MAX_ROUNDS: usize = 8;
 
 /// Who folds the log.
 #[derive(Default)]
@@ -41,7 +45,7 @@ impl Store {
             None => open::folder(&self.0.path).await?,
         };
         let connection = folder.connection.insert(connection);
-        if fold(connection).await? >= LONG_LOG {
+        if fold_most(connection).await? >= LONG_LOG {
             let _nobody_writes = self.0.lane.lock().await;
             fold(connection).await?;
         }
@@ -58,6 +62,22 @@ impl Folder {
             None => Ok(()),
         }
     }
+}
+
+/// Copies until little has come meanwhile, if the log is long. Answers how many pages it has.
+async fn fold_most(connection: &DatabaseConnection) -> Result<i64, StoreError> {
+    let mut pages = fold(connection).await?;
+    for _ in 0..MAX_ROUNDS {
+        let before = pages;
+        if before < LONG_LOG {
+            break;
+        }
+        pages = fold(connection).await?;
+        if pages.saturating_sub(before) <= SHORT_REST {
+            break;
+        }
+    }
+    Ok(pages)
 }
 
 /// Copies what no reader stands in the way of, and waits for nobody. Answers how many pages the log had when it began.
