@@ -134,8 +134,6 @@ async fn a_server_that_is_told_to_stop_ends_well() {
 #[tokio::test]
 async fn what_is_no_request_is_answered_in_the_envelope_too() {
     let server = Plimsoll::start().await;
-    let good = "GET /nowhere HTTP/1.0\r\nHost: x\r\n";
-    let large = format!("{good}X-Large: {}\r\n\r\n", "x".repeat(300_000));
     let malformed = [
         "nonsense\r\n\r\n",
         "GET /nowhere HTTP/1.0\r\nHost : x\r\n\r\n",
@@ -148,6 +146,5 @@ async fn what_is_no_request_is_answered_in_the_envelope_too() {
         assert!(answer.header("x-request-id").is_some());
         assert_eq!((answer.header("cache-control"), answer.header("connection")), (Some("no-store"), Some("close")));
     }
-    server.raw(large).await.fails(431, "head_too_large");
     server.anonymous().get("/livez").await.is(200);
 }

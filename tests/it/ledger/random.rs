@@ -42,7 +42,7 @@ const USUAL: &[&str] = &[
     "checked",
     "over the cap",
 ];
-const OFTEN: usize = 15;
+const OFTEN: usize = 3;
 /// One day at most, in seconds.
 const LONG: &[u64] = &[60, 3_600, 86_400];
 const ANY: &[u64] = &[1, 2, 30, 60, 600, 3_600, 86_400];
