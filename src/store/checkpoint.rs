@@ -3,9 +3,12 @@
 //! Left to itself, the database folds it at the end of the change that makes it long, and then everybody who wants to write
 //! waits for that: ten milliseconds and more under load.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use std::path::Path;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
 use super::error::StoreError;
+use super::file::{self, Content};
 use super::{Store, open};
 
 /// A log of so many pages is begun anew: 16 megabytes, which a start after a crash reads in some milliseconds.
@@ -52,6 +55,14 @@ impl Store {
         folder.commits = commits;
         Ok(())
     }
+}
+
+/// Lets a new file say in its head whose it is: the log would keep that back as long as callers go on writing.
+pub(super) async fn show_owner(writer: &DatabaseConnection, path: &Path) -> Result<(), DbErr> {
+    if !matches!(file::inspect(path), Ok(Content::Ours(_))) {
+        writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+    }
+    Ok(())
 }
 
 impl Folder {

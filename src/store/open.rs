@@ -306,6 +306,7 @@ async fn open_writer(path: &Path) -> Result<DatabaseConnection, Trouble> {
     let writer = pool(for_writing(path).create_if_missing(true), 1).await?;
     check_owner(&writer).await?;
     migrate(&writer).await?;
+    super::checkpoint::show_owner(&writer, path).await?;
     Ok(writer)
 }
 
