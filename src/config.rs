@@ -75,6 +75,9 @@ pub struct ServeSettings {
     /// How many counters of usage are kept in memory, at some 250 bytes each.
     #[arg(long, env = "PLIMSOLL_CACHE_COUNTERS", value_name = "PLIMSOLL_CACHE_COUNTERS", default_value_t = 100_000)]
     pub cache_counters: u64,
+    /// Mebibytes that sliding windows may take; 8 bytes for each call that a window holds, and some 60 for each window.
+    #[arg(long, env = "PLIMSOLL_LIMITER_MEMORY_MIB", value_name = "PLIMSOLL_LIMITER_MEMORY_MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    pub limiter_memory_mib: u64,
     /// How many days after their end the calendar windows of quotas are kept. What is in the present one is never touched.
     #[arg(long, env = "PLIMSOLL_KEEP_WINDOWS_DAYS", value_name = "PLIMSOLL_KEEP_WINDOWS_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub keep_windows_days: u32,

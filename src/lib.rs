@@ -10,6 +10,7 @@ pub mod domain;
 pub mod http;
 pub mod identity;
 pub mod ledger;
+pub mod limiter;
 pub mod server;
 pub mod snapshot;
 pub mod store;

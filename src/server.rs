@@ -30,6 +30,7 @@ use crate::http::{edge, openapi, routes};
 use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
 use crate::ledger::Ledger;
+use crate::limiter::Limiter;
 use crate::snapshot::{CacheSizes, Directory, KnownOrg};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
 use crate::store::{Access, AnswerSizes, Store, StoreError};
@@ -43,7 +44,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const STOP_SECONDS: u64 = 30;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 4_096;
-/// How often recorded durations are folded into their buckets.
+/// How often recorded durations are folded into their buckets, and sliding windows that have ended are forgotten.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How often what is no longer needed is looked for.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -51,7 +52,10 @@ const SWEEP: Duration = Duration::from_secs(60);
 const SWEEP_ROWS: u32 = 1_000;
 /// How often the log is folded into the database.
 const CHECKPOINT: Duration = Duration::from_millis(250);
+/// How long to wait before that is tried again when it failed.
+const CHECKPOINT_RETRY: Duration = Duration::from_secs(5);
 const DAY_MILLIS: i64 = 86_400_000;
+const MIB: u64 = 1_048_576;
 
 /// A service that listens.
 pub struct Running {
@@ -99,10 +103,12 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         tracing::warn!(%tier, "PLIMSOLL_DEFAULT_TIER names a tier that does not exist: orgs that were never registered are unknown");
     }
     let ledger = Ledger::start(store.clone(), settings.cache_counters, Arc::new(clock::now));
+    let limiter = Limiter::new(settings.limiter_memory_mib.saturating_mul(MIB), Arc::new(clock::elapsed));
     let table = Arc::new(routes::table());
     let service = Kept::keep(Service {
         store,
         ledger,
+        limiter,
         directory,
         verifier,
         unregistered: settings.default_tier.as_ref().map(KnownOrg::of_tier),
@@ -206,7 +212,11 @@ async fn keep_house(service: Kept, keeping: Keeping) {
     sweep.reset();
     loop {
         tokio::select! {
-            _ = upkeep.tick() => service.metrics.upkeep(),
+            _ = upkeep.tick() => {
+                service.metrics.upkeep();
+                // Of millions of windows it takes its time. If it fails, the next one does its work.
+                tokio::task::spawn_blocking(move || service.limiter.sweep()).await.ok();
+            }
             _ = sweep.tick() => {
                 if let Err(error) = clean(&service, keeping).await {
                     tracing::warn!(%error, "what is no longer needed could not be deleted");
@@ -252,6 +262,7 @@ async fn checkpoint(service: Kept) {
         turn.tick().await;
         if let Err(error) = service.store.checkpoint().await {
             tracing::warn!(%error, "the log could not be folded into the database");
+            turn.reset_after(CHECKPOINT_RETRY);
         }
     }
 }

@@ -30,7 +30,7 @@ impl Usage {
 pub struct WindowUse {
     /// How many happened in it.
     pub used: Quantity,
-    /// When the oldest of them leaves it.
+    /// When there is room for one more; when there is already, when the oldest of them leaves it.
     pub frees_at: Option<UtcMillis>,
 }
 
@@ -164,6 +164,13 @@ pub fn standing(limit_key: &LimitKey, effective: Effective, amount: Quantity, us
     Decision { detail, refusal: None }
 }
 
+/// The figures of a sliding window that has counted a call, with it.
+pub fn counted(effective: Effective, window: WindowUse) -> Decision {
+    let limit = max_of(effective.value);
+    let (remaining, resets_at) = (limit.remaining(window.used), window.frees_at);
+    Decision { detail: Detail::Rate { limit, remaining, resets_at, retry_after: None }, refusal: None }
+}
+
 /// Judges one question. The refusal of a banned org stands above those of the limits.
 pub fn decide(limit_key: &LimitKey, effective: Effective, question: &Question, facts: &Facts, now: UtcMillis) -> Decision {
     let (detail, refusal) = match question {
@@ -241,7 +248,8 @@ fn have(limit_key: &LimitKey, enabled: bool) -> (Detail, Option<Refusal>) {
 // A value is checked against its limit key's kind wherever it enters; if one of another form got
 // here all the same, it grants nothing.
 
-const fn max_of(value: Value) -> Bound {
+/// The most that a value of a count, a quota or a rate allows.
+pub const fn max_of(value: Value) -> Bound {
     match value {
         Value::Max(max) => max,
         Value::Days(_) | Value::Min(_) | Value::Enabled(_) => Bound::Limited(Quantity::ZERO),

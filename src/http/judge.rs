@@ -6,8 +6,9 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::Fresh;
 use super::service::Service;
+use super::windows;
 use crate::domain::ask::{Question, WrittenQuestion};
-use crate::domain::decision::{Decision, Facts, Usage, decide};
+use crate::domain::decision::{Decision, Facts, Usage, WindowUse, decide};
 use crate::domain::effective::Effective;
 use crate::domain::limit_key::{Archived, LimitKey};
 use crate::domain::names::{LimitKeyName, OrgId};
@@ -96,7 +97,15 @@ pub async fn judge(service: &Service, org: &OrgId, asked: &Asked<'_>, now: UtcMi
         | Question::Clamp { .. }
         | Question::Have => Usage::default(),
     };
-    let facts = Facts { org_banned: asked.org.banned, usage, ..Facts::default() };
+    let window = match &asked.question {
+        Question::Happen { key_id } => {
+            let window = windows::window(asked.limit_key, asked.effective);
+            let held = window.map(|window| service.limiter.held(windows::subject(service, org, key_id), &window));
+            windows::in_use(held.unwrap_or_default(), now)
+        }
+        Question::Add { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => WindowUse::default(),
+    };
+    let facts = Facts { org_banned: asked.org.banned, usage, window };
     let decision = decide(asked.limit_key, asked.effective, &asked.question, &facts, now);
     count(service, asked.limit_key, &decision);
     Ok(decision)

@@ -34,4 +34,5 @@ mod tiers;
 pub mod unparsed;
 mod usage;
 mod users;
+mod windows;
 mod writer;

@@ -17,6 +17,7 @@ use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
 use crate::identity::jwt::JwtVerifier;
 use crate::ledger::Ledger;
+use crate::limiter::Limiter;
 use crate::snapshot::{Directory, KnownOrg};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -27,6 +28,8 @@ pub struct Service {
     pub store: Store,
     /// Usage and reservations.
     pub ledger: Ledger,
+    /// Sliding windows.
+    pub limiter: Limiter,
     /// The catalogue, orgs and API keys, in memory.
     pub directory: Directory,
     /// Verifies JWT bearers, when they are switched on.

@@ -73,7 +73,7 @@ impl Ledger {
     /// Does one operation, and answers after it is on disk.
     ///
     /// Errors: [`StoreError::Unavailable`] when the queue is full or the storage fails, [`StoreError::Conflict`],
-    /// [`StoreError::NotFound`], [`StoreError::Invalid`]. After [`StoreError::Internal`] the outcome is not known.
+    /// [`StoreError::NoReservation`], [`StoreError::Invalid`]. After [`StoreError::Internal`] the outcome is not known.
     pub async fn run(&self, operation: Operation) -> Result<Outcome, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(Job::Take(Box::new(TakeJob { operation, once: None, reply })))?;

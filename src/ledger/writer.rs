@@ -15,8 +15,9 @@ use crate::domain::counter::Counter;
 use crate::domain::names::LimitKeyName;
 use crate::store::{IdempotentCall, Lane, Recall, RunningCall, Store, StoreError};
 
-/// Operations in one transaction: enough that the disk's work for one is nothing, few enough that nobody waits long.
-const MAX_BATCH: usize = 1_024;
+/// Operations in one transaction: enough that the disk's work for one is little, few enough that while they are written the next
+/// are read and the last are answered. With ten times as many everybody waits for everybody, and a third less is done.
+const MAX_BATCH: usize = 128;
 
 /// What waits in the queue.
 pub(super) enum Job {

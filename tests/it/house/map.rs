@@ -32,16 +32,17 @@ pub(super) const LAYERS: &[Layer] = &[
     ),
     layer("snapshot", &["domain", "store"], &["arc_swap", "foldhash", "quick_cache", "tokio", "tracing"]),
     layer("ledger", &["domain", "store"], &["foldhash", "futures_util", "hashbrown", "quick_cache", "sea_orm", "tokio", "tracing"]),
+    layer("limiter", &["domain"], &["foldhash", "hashbrown"]),
     layer(
         "http",
-        &["clock", "domain", "identity", "ledger", "snapshot", "store", "telemetry", "wire"],
+        &["clock", "domain", "identity", "ledger", "limiter", "snapshot", "store", "telemetry", "wire"],
         &["actix_web", "deserr", "futures_util", "secrecy", "serde", "serde_json", "serde_urlencoded", "sha2", "subtle", "tokio", "tracing", "utoipa", "utoipa_swagger_ui", "uuid"],
     ),
     layer("config", &["domain", "identity", "telemetry"], &["clap", "secrecy", "tracing"]),
     layer("by_hand", &["clock", "domain", "store", "wire"], &["serde_json", "yaml_serde"]),
     layer(
         "server",
-        &["by_hand", "clock", "config", "domain", "http", "identity", "ledger", "snapshot", "store", "telemetry"],
+        &["by_hand", "clock", "config", "domain", "http", "identity", "ledger", "limiter", "snapshot", "store", "telemetry"],
         &["actix_http", "actix_service", "actix_web", "secrecy", "tokio", "tracing"],
     ),
     layer(
