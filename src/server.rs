@@ -115,6 +115,7 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         bootstrap: admin_key.as_ref().map(bootstrap).transpose()?,
         metrics,
         openapi_file: OpenapiFile::new(openapi::text(&table)),
+        older_rate_headers: settings.x_ratelimit_headers,
         draining: AtomicBool::new(false),
     });
     let keeping = Keeping { windows: settings.keep_windows_days, audit: settings.keep_audit_days };

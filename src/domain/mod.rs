@@ -9,6 +9,8 @@ pub mod bound;
 pub mod counter;
 pub mod decision;
 pub mod effective;
+pub mod endpoints;
+pub mod gate;
 pub mod issue;
 pub mod limit_key;
 pub mod names;

@@ -185,6 +185,22 @@ impl Refusal {
         }
     }
 
+    /// Seconds until a window has room again, when it is one that is full.
+    pub const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateExceeded { retry_after, .. } | Self::QuotaExceeded { retry_after, .. } => Some(*retry_after),
+            Self::InvalidApiKey(_)
+            | Self::InvalidToken
+            | Self::OrgBanned
+            | Self::UserBanned
+            | Self::Gone { .. }
+            | Self::InsufficientScope { .. }
+            | Self::LimitReached { .. }
+            | Self::RetentionExceeded { .. }
+            | Self::FeatureUnavailable { .. } => None,
+        }
+    }
+
     /// The HTTP status.
     pub const fn status(&self) -> u16 {
         match self {

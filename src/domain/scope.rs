@@ -49,7 +49,15 @@ impl Scopes {
             return Ok(());
         }
         let Ok(required) = ScopeName::parse(required) else { return Ok(()) };
-        Err(Refusal::InsufficientScope { required, granted: self.clone() })
+        self.require_own(&required)
+    }
+
+    /// The same for any scope, such as the product's own.
+    pub fn require_own(&self, required: &ScopeName) -> Result<(), Refusal> {
+        if self.grants(required.as_str()) {
+            return Ok(());
+        }
+        Err(Refusal::InsufficientScope { required: required.clone(), granted: self.clone() })
     }
 }
 

@@ -12,6 +12,7 @@ use crate::domain::api_key::{ApiKey, shown_part};
 use crate::domain::names::OrgId;
 use crate::domain::refusal::{Presented, Refusal};
 use crate::domain::scope::{Reach, Scopes};
+use crate::domain::time::UtcMillis;
 use crate::identity::jwt::{Claims, TokenRefused};
 use crate::identity::secret::hash_of;
 use crate::store::Actor;
@@ -51,6 +52,17 @@ impl Caller {
         match self {
             Self::Key(key, _) => &key.scopes,
             Self::Token(claims) => &claims.scopes,
+        }
+    }
+
+    /// Whether the caller may ask about an API key: one of another org, or of none, is as good as unknown to an org's caller.
+    pub fn may_use(&self, key: &ApiKey) -> bool {
+        match &key.org {
+            Some(org) => self.may_see(org).is_ok(),
+            None => match self {
+                Self::Key(own, _) => own.org.is_none(),
+                Self::Token(claims) => claims.org.is_none(),
+            },
         }
     }
 
@@ -94,6 +106,43 @@ impl Caller {
     }
 }
 
+/// The API key that a request carries, for itself and not as our caller: the key, if there is such a one, or whether any was sent.
+/// Whether it is good is not judged here.
+pub async fn api_key_of(
+    service: &Service,
+    headers: &HeaderMap,
+    now: UtcMillis,
+) -> Result<Result<Arc<ApiKey>, Presented>, ApiError> {
+    let mut presented = headers.get_all(AUTHORIZATION);
+    let Some(header) = presented.next() else { return Ok(Err(Presented::Nothing)) };
+    match (bearer(header), presented.next()) {
+        (Some(secret), None) => api_key_by(service, secret, now).await,
+        (_, Some(_)) | (None, None) => Ok(Err(Presented::Something)),
+    }
+}
+
+/// The API key with this secret, if there is such a one, or whether it is any text at all. Whether it is good is not judged here.
+pub async fn api_key_by(service: &Service, secret: &str, now: UtcMillis) -> Result<Result<Arc<ApiKey>, Presented>, ApiError> {
+    if secret.is_empty() {
+        return Ok(Err(Presented::Nothing));
+    }
+    if shown_part(secret).is_err() {
+        return Ok(Err(Presented::Something));
+    }
+    let hash = hash_of(secret);
+    let found = match service.bootstrap_key(&hash) {
+        Some(key) => Some(key),
+        None => service.directory.api_key(hash, now).await?,
+    };
+    Ok(found.ok_or(Presented::Something))
+}
+
+/// The credential of a bearer header.
+fn bearer(header: &HeaderValue) -> Option<&str> {
+    let (scheme, credential) = std::str::from_utf8(header.as_bytes()).ok()?.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && credential.len() <= MAX_CREDENTIAL_BYTES).then_some(credential)
+}
+
 /// Finds out who is calling, or nothing when no credential was sent.
 pub async fn identify(service: &Service, headers: &HeaderMap) -> Option<Identity> {
     let mut presented = headers.get_all(AUTHORIZATION);
@@ -106,11 +155,7 @@ pub async fn identify(service: &Service, headers: &HeaderMap) -> Option<Identity
 
 async fn identify_by(service: &Service, header: &HeaderValue) -> Result<Caller, ApiError> {
     let refused = || ApiError::from(Refusal::InvalidApiKey(Presented::Something));
-    let text = std::str::from_utf8(header.as_bytes()).map_err(|_| refused())?;
-    let (scheme, credential) = text.split_once(' ').ok_or_else(refused)?;
-    if !scheme.eq_ignore_ascii_case("bearer") || credential.len() > MAX_CREDENTIAL_BYTES {
-        return Err(refused());
-    }
+    let credential = bearer(header).ok_or_else(refused)?;
     if shown_part(credential).is_ok() {
         return by_api_key(service, credential).await;
     }

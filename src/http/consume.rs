@@ -17,6 +17,7 @@ use super::taker::{Aim, Taken, TakenForm, Taker, WrittenTaking, answer, denial_a
 use crate::clock;
 use crate::domain::bound::Quantity;
 use crate::domain::decision::Decision;
+use crate::domain::gate::first;
 use crate::domain::issue::Issue;
 use crate::domain::limit_key::Kind;
 use crate::domain::names::{LimitKeyName, OrgId, ResourceId};
@@ -136,9 +137,9 @@ pub struct ConsumeBatchBody {
 }
 
 /// One of them.
-#[derive(Debug, Deserr, ToSchema)]
+#[derive(Debug, Deserialize, Deserr, ToSchema)]
 #[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
-#[schema(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConsumeItemBody {
     /// Of what: a limit key of kind count or quota.
     limit_key: LimitKeyName,
@@ -149,6 +150,12 @@ pub struct ConsumeItemBody {
     /// The resource, required when the limit key's `per` is not `org`, and refused otherwise.
     #[deserr(default)]
     resource: Option<ResourceId>,
+}
+
+impl From<ConsumeItemBody> for WrittenTaking {
+    fn from(ConsumeItemBody { limit_key, amount, resource }: ConsumeItemBody) -> Self {
+        Self { limit_key, amount, resource }
+    }
 }
 
 /// What came of a batch.
@@ -223,8 +230,8 @@ pub async fn batch(
     let facts = visible_org(&service, &fresh, &permit.caller, &org, now).await?;
     let mut aims = Vec::with_capacity(items.len());
     let mut issues = Vec::new();
-    for (position, ConsumeItemBody { limit_key, amount, resource }) in items.into_iter().enumerate() {
-        match Aim::at(&fresh, &org, &facts, WrittenTaking { limit_key, amount, resource }, &COUNTED, now) {
+    for (position, item) in items.into_iter().enumerate() {
+        match Aim::at(&fresh, &org, &facts, item.into(), &COUNTED, now) {
             Ok(aim) => aims.push(aim),
             Err(ApiError::InvalidBody(found)) => {
                 issues.extend(
@@ -251,8 +258,7 @@ pub async fn batch(
 }
 
 fn decided_together(org: &OrgId, aims: &[Aim], decisions: &[Decision], revision: u64, enforce: bool) -> Option<Recorded> {
-    let refusals = decisions.iter().filter_map(|decision| decision.refusal.as_ref());
-    let first = refusals.min_by_key(|refusal| refusal.rung());
+    let first = first(decisions.iter().filter_map(|decision| decision.refusal.as_ref()));
     if let (Some(refusal), true) = (first, enforce) {
         return denial_answer(&refusal.denial());
     }

@@ -38,6 +38,11 @@ pub async fn visible_org(
     now: UtcMillis,
 ) -> Result<KnownOrg, ApiError> {
     caller.may_see(org)?;
+    known_org(service, fresh, org, now).await
+}
+
+/// What is known of an org, whoever asks.
+pub async fn known_org(service: &Service, fresh: &Fresh, org: &OrgId, now: UtcMillis) -> Result<KnownOrg, ApiError> {
     let facts = service.org(org, now).await?.ok_or(ApiError::NotFound("org"))?;
     if fresh.catalogue.has_tier(facts.tier) {
         return Ok(facts);

@@ -3,6 +3,7 @@
 
 mod api_keys;
 mod audit;
+mod authorize;
 mod caller;
 mod catalog;
 mod check;
@@ -15,12 +16,15 @@ mod entitlements;
 mod envelope;
 mod error;
 mod extract;
+mod forward_auth;
+mod gate;
 mod health;
 mod judge;
 mod limit_keys;
 pub mod openapi;
 mod orgs;
 mod overrides;
+mod rate_headers;
 mod removed_endpoints;
 mod reservations;
 pub mod router;

@@ -75,6 +75,8 @@ struct Entry {
     path: &'static str,
     operation: Operation,
     route: Box<dyn Fn() -> Route + Send + Sync>,
+    /// Whether it answers every method, and every path that begins like its own.
+    is_for_all: bool,
 }
 
 /// Every operation there is.
@@ -87,25 +89,52 @@ pub struct Table {
 impl Table {
     /// Serves `handler` at `method` and `path`.
     #[must_use]
-    pub fn on<F, Args>(mut self, method: Method, path: &'static str, doc: &Doc, handler: F) -> Self
+    pub fn on<F, Args>(self, method: Method, path: &'static str, doc: &Doc, handler: F) -> Self
     where
         F: Handler<Args> + Send + Sync,
         Args: Signature + 'static,
         F::Output: Responder + Describe + 'static,
         F::Future: Future<Output = F::Output>,
     {
-        let mut description = Description::new(&method, path, doc);
-        Args::describe(&mut description);
-        F::Output::describe(&mut description);
-        let (operation, schemas, strict) = description.finish();
-        self.add_schemas(schemas, &strict);
         let served = method.clone();
         let handler = Caught(handler);
         let route = Box::new(move || match served {
             Method::GET => readable().to(handler.clone()),
             _ => web::method(served.clone()).to(handler.clone()),
         });
-        self.entries.push(Entry { method, path, operation, route });
+        self.enter::<F::Output, Args>(method, path, doc, route)
+    }
+
+    /// Serves `handler` at `path` for every method there is. The document shows it under `GET`. A variable part at the end of the
+    /// path holds all that follows.
+    #[must_use]
+    pub fn any<F, Args>(self, path: &'static str, doc: &Doc, handler: F) -> Self
+    where
+        F: Handler<Args> + Send + Sync,
+        Args: Signature + 'static,
+        F::Output: Responder + Describe + 'static,
+        F::Future: Future<Output = F::Output>,
+    {
+        let handler = Caught(handler);
+        let route = Box::new(move || web::route().to(handler.clone()));
+        let mut table = self.enter::<F::Output, Args>(Method::GET, path, doc, route);
+        table.entries.iter_mut().filter(|entry| entry.path == path).for_each(|entry| entry.is_for_all = true);
+        table
+    }
+
+    fn enter<Output: Describe, Args: Signature>(
+        mut self,
+        method: Method,
+        path: &'static str,
+        doc: &Doc,
+        route: Box<dyn Fn() -> Route + Send + Sync>,
+    ) -> Self {
+        let mut description = Description::new(&method, path, doc);
+        Args::describe(&mut description);
+        Output::describe(&mut description);
+        let (operation, schemas, strict) = description.finish();
+        self.add_schemas(schemas, &strict);
+        self.entries.push(Entry { method, path, operation, route, is_for_all: false });
         self
     }
 
@@ -137,7 +166,9 @@ impl Table {
                 let error = ApiError::MethodNotAllowed(allowed.to_string());
                 async move { Err::<actix_web::HttpResponse, _>(error) }
             };
-            let mut resource = web::resource(path).default_service(web::route().to(refuse));
+            let tail = entries.iter().any(|entry| entry.is_for_all);
+            let pattern = if tail { path.replace('}', ":.*}") } else { path.to_owned() };
+            let mut resource = web::resource(pattern).default_service(web::route().to(refuse));
             for entry in entries {
                 resource = resource.route((entry.route)());
             }

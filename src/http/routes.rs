@@ -6,12 +6,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::error::ApiError;
 use super::router::{Table, readable};
 use super::{
-    api_keys, audit, catalog, check, consume, docs, entitlements, health, limit_keys, orgs, overrides, removed_endpoints,
-    reservations, scopes, tier_limits, tiers, usage, users,
+    api_keys, audit, authorize, catalog, check, consume, docs, entitlements, forward_auth, health, limit_keys, orgs, overrides,
+    removed_endpoints, reservations, scopes, tier_limits, tiers, usage, users,
 };
 
 /// The groups of operations, in order, with what they are for.
-pub const TAGS: [(&str, &str); 12] = [
+pub const TAGS: [(&str, &str); 13] = [
     (LIMIT_KEYS, "1. What is limited: named things, each of one kind."),
     (TIERS, "2. Plan levels, and their value for each limit key."),
     (RETENTION, "3. How far back each tier may look: the retention keys as a table of tiers and days."),
@@ -22,6 +22,10 @@ pub const TAGS: [(&str, &str); 12] = [
     (REMOVED, "Endpoints that the product no longer has."),
     (ASKING, "6. What services call: may this org do this?"),
     (TAKING, "7. What changes usage: atomically and durably, and never above the cap."),
+    (
+        GATE,
+        "8. What a gateway asks once per request of a customer: key, bans, endpoint, scope, windows, quotas and limits in one call.",
+    ),
     (AUDIT, "Who changed what, when, before and after."),
     (OPERATIONS, "Alive, ready, metrics."),
 ];
@@ -46,6 +50,8 @@ pub const REMOVED: &str = "Removed endpoints";
 pub const ASKING: &str = "Asking";
 /// What changes usage.
 pub const TAKING: &str = "Usage";
+/// One request, whole.
+pub const GATE: &str = "Gate";
 /// The audit log.
 pub const AUDIT: &str = "Audit";
 /// For operators.
@@ -113,6 +119,9 @@ pub fn table() -> Table {
         .on(POST,   "/v1/reservations/{id}/release",                &reservations::CANCEL,       reservations::cancel)
         .on(GET,    "/v1/orgs/{org}/usage",                         &usage::LIST,                usage::list)
         .on(PUT,    "/v1/orgs/{org}/usage/{limitKey}",              &usage::RECONCILE,           usage::reconcile)
+        .on(POST,   "/v1/authorize",                                &authorize::AUTHORIZE,       authorize::authorize)
+        .any(       "/v1/forward-auth",                             &forward_auth::FORWARD_AUTH,      forward_auth::forward_auth)
+        .any(       "/v1/forward-auth/{path}",                      &forward_auth::FORWARD_AUTH_PATH, forward_auth::forward_auth_path)
         .on(GET,    "/v1/admin/audit",                              &audit::LIST,                audit::list)
         .on(GET,    "/livez",                                       &health::LIVEZ,              health::livez)
         .on(GET,    "/readyz",                                      &health::READYZ,             health::readyz)

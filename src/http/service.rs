@@ -42,6 +42,8 @@ pub struct Service {
     pub metrics: Metrics,
     /// The OpenAPI document as it is served.
     pub openapi_file: OpenapiFile,
+    /// Whether the older `X-RateLimit-*` headers are sent too.
+    pub older_rate_headers: bool,
     /// Whether the process is about to stop.
     pub draining: AtomicBool,
 }

@@ -25,7 +25,7 @@ use crate::domain::names::{LimitKeyName, OrgId, ResourceId, TierName};
 use crate::domain::refusal::Denial;
 use crate::domain::time::UtcMillis;
 use crate::http::decision_view::Shown;
-use crate::ledger::{Kept, Operation, Outcome, Taking};
+use crate::ledger::{Admit, Kept, Operation, Outcome, Taking};
 use crate::snapshot::KnownOrg;
 use crate::store::Recorded;
 
@@ -53,8 +53,19 @@ impl Taker {
     pub async fn run<F>(
         self,
         permit: &Permit<Write>,
-        (body, is_late): (&[u8], bool),
+        body: (&[u8], bool),
         operation: Operation,
+        view: impl Fn(&Outcome) -> Option<Recorded> + Send + Sync + 'static,
+    ) -> Result<Taken<F>, ApiError> {
+        self.run_if(permit, body, (None, operation), view).await
+    }
+
+    /// The same for an operation that is to be admitted first, once it is known that the call is not a repetition.
+    pub async fn run_if<F>(
+        self,
+        permit: &Permit<Write>,
+        (body, is_late): (&[u8], bool),
+        (admit, operation): (Option<Admit>, Operation),
         view: impl Fn(&Outcome) -> Option<Recorded> + Send + Sync + 'static,
     ) -> Result<Taken<F>, ApiError> {
         if is_late {
@@ -62,7 +73,7 @@ impl Taker {
         }
         let kept = match &self.idempotency_key {
             None => {
-                let outcome = self.service.ledger.run(operation).await?;
+                let outcome = self.outcome(admit, operation).await?;
                 Kept { recorded: view(&outcome).ok_or(ApiError::Internal)?, is_replay: false }
             }
             Some(key) => {
@@ -72,10 +83,19 @@ impl Taker {
                     Ok(outcome) => view(outcome),
                     Err(error) => ApiError::from(error).to_recorded(),
                 });
-                self.service.ledger.run_once(operation, call, render).await?
+                self.service.ledger.run_once(operation, call, admit, render).await?
             }
         };
         Ok(Taken { kept, form: PhantomData })
+    }
+}
+
+impl Taker {
+    async fn outcome(&self, admit: Option<Admit>, operation: Operation) -> Result<Outcome, ApiError> {
+        if admit.is_some_and(|admit| !admit()) {
+            return Ok(Outcome::Withheld);
+        }
+        Ok(self.service.ledger.run(operation).await?)
     }
 }
 
@@ -162,10 +182,21 @@ impl Aim {
         check_kind(&limit_key, kinds)?;
         let question = WrittenQuestion { amount, resource: resource.clone(), ..WrittenQuestion::default() };
         question.about(&limit_key).map_err(ApiError::InvalidBody)?;
-        let effective = fresh.catalogue.effective(facts, &limit_key, now);
         let amount = amount.unwrap_or(Quantity::ONE);
+        Ok(Self::of(fresh, org, facts, (limit_key, amount, resource), now))
+    }
+
+    /// At so much of a limit key that is known to fit, by the value that applies to the org at `now`.
+    pub fn of(
+        fresh: &Fresh,
+        org: &OrgId,
+        facts: &KnownOrg,
+        (limit_key, amount, resource): (Arc<LimitKey>, Quantity, Option<ResourceId>),
+        now: UtcMillis,
+    ) -> Self {
+        let effective = fresh.catalogue.effective(facts, &limit_key, now);
         let taking = Taking { limit_key, effective, resource, amount, org_banned: facts.banned };
-        Ok(Self { org: org.clone(), taking, tier: facts.tier, revision: fresh.revision })
+        Self { org: org.clone(), taking, tier: facts.tier, revision: fresh.revision }
     }
 
     /// What the answer shows beside the decision.

@@ -91,7 +91,10 @@ impl Batch {
         let mut ids: Vec<&ReservationId> = Vec::new();
         for operation in operations {
             match operation {
-                Operation::Consume { org, takings } => takings.iter().for_each(|taking| self.involve(org, taking)),
+                Operation::Nothing => {}
+                Operation::Consume { org, takings } | Operation::Weigh { org, takings } => {
+                    takings.iter().for_each(|taking| self.involve(org, taking));
+                }
                 Operation::Reserve { id: ReservationId { org, .. }, taking, .. }
                 | Operation::Release { org, taking }
                 | Operation::Reconcile { org, taking, .. } => self.involve(org, taking),
@@ -161,7 +164,9 @@ impl Batch {
     /// Does one operation to the running values. After an error they are as they were.
     pub(super) fn apply(&mut self, operation: &Operation) -> Result<Outcome, StoreError> {
         match operation {
-            Operation::Consume { org, takings } => self.consume(org, takings),
+            Operation::Nothing => Ok(Outcome::Withheld),
+            Operation::Consume { org, takings } => self.consume(org, takings, true),
+            Operation::Weigh { org, takings } => self.consume(org, takings, false),
             Operation::Reserve { id, taking, ttl_seconds } => self.reserve(id, taking, *ttl_seconds),
             Operation::Release { org, taking } => self.release(org, taking),
             Operation::Reconcile { org, taking, actual, is_dry_run } => self.reconcile(org, taking, *actual, *is_dry_run),
@@ -188,13 +193,13 @@ impl Batch {
         Ok(decide(&taking.limit_key, taking.effective, &question, &facts, now))
     }
 
-    fn consume(&mut self, org: &OrgId, takings: &[Taking]) -> Result<Outcome, StoreError> {
+    fn consume(&mut self, org: &OrgId, takings: &[Taking], is_taken: bool) -> Result<Outcome, StoreError> {
         let sums = self.sums(org, takings)?;
         let mut decisions = Vec::with_capacity(sums.len());
         for Sum { place, taking, amount } in &sums {
             decisions.push((*place, self.judge(*place, taking, *amount)?));
         }
-        if decisions.iter().all(|(_, decision)| decision.refusal.is_none()) {
+        if is_taken && decisions.iter().all(|(_, decision)| decision.refusal.is_none()) {
             self.take_all(&sums)?;
             takings.iter().for_each(|taking| self.note(&taking.limit_key.name));
             decisions = decisions.into_iter().map(|(place, decision)| (place, decision.taken())).collect();

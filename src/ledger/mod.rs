@@ -56,6 +56,9 @@ pub struct Kept {
 /// Writes the answer that is to be kept; nothing for what is not.
 pub type Render = Box<dyn Fn(Result<&Outcome, &StoreError>) -> Option<Recorded> + Send + Sync>;
 
+/// Says whether a call that is new is to be done at all.
+pub type Admit = Box<dyn Fn() -> bool + Send + Sync>;
+
 impl Ledger {
     /// Starts the writer. At most `counters` counters are kept in memory.
     pub fn start(store: Store, counters: u64, clock: Clock) -> Self {
@@ -75,6 +78,10 @@ impl Ledger {
     /// Errors: [`StoreError::Unavailable`] when the queue is full or the storage fails, [`StoreError::Conflict`],
     /// [`StoreError::NoReservation`], [`StoreError::Invalid`]. After [`StoreError::Internal`] the outcome is not known.
     pub async fn run(&self, operation: Operation) -> Result<Outcome, StoreError> {
+        // What does nothing need not wait for the disk.
+        if matches!(operation, Operation::Nothing) {
+            return Ok(Outcome::Withheld);
+        }
         let (reply, answer) = oneshot::channel();
         self.enqueue(Job::Take(Box::new(TakeJob { operation, once: None, reply })))?;
         match answered(answer).await?? {
@@ -85,12 +92,19 @@ impl Ledger {
 
     /// Does one operation once: a call that was answered before is answered the same again, and nothing is done.
     ///
-    /// `render` writes the answer inside the transaction, so that it is kept if and only if the effect is.
+    /// `admit` is asked once it is known that the call is new, perhaps several times, and must then answer the same; if it does not
+    /// admit it, what comes of the operation is [`Outcome::Withheld`]. `render` writes the answer inside the transaction, so that it is kept if and only if the effect is.
     /// Errors: those of [`Self::run`] that are no answers, and those of idempotency keys.
-    pub async fn run_once(&self, operation: Operation, call: IdempotentCall, render: Render) -> Result<Kept, StoreError> {
+    pub async fn run_once(
+        &self,
+        operation: Operation,
+        call: IdempotentCall,
+        admit: Option<Admit>,
+        render: Render,
+    ) -> Result<Kept, StoreError> {
         let running = self.store.enter(&call)?;
         let (reply, answer) = oneshot::channel();
-        let once = Some(Once { call, render, running });
+        let once = Some(Once { call, admit, render, running });
         self.enqueue(Job::Take(Box::new(TakeJob { operation, once, reply })))?;
         match answered(answer).await?? {
             writer::Answer::Kept(kept) => Ok(kept),

@@ -27,11 +27,20 @@ pub struct Taking {
 /// One thing to do, all or nothing.
 #[derive(Clone, Debug)]
 pub enum Operation {
+    /// Does nothing: its answer is all that is to be kept.
+    Nothing,
     /// Takes usage of each, or of none. Takings of the same counter add up.
     Consume {
         /// Whose.
         org: OrgId,
-        /// From 1 to 20.
+        /// A few tens at most.
+        takings: Vec<Taking>,
+    },
+    /// Judges the same and takes nothing.
+    Weigh {
+        /// Whose.
+        org: OrgId,
+        /// As for [`Operation::Consume`].
         takings: Vec<Taking>,
     },
     /// Holds usage.
@@ -80,6 +89,8 @@ pub enum Operation {
 pub enum Outcome {
     /// A decision for each taking, in order. If one of them is refused, nothing was taken.
     Consumed(Vec<Decision>),
+    /// Nothing was to be done, or it was not admitted.
+    Withheld,
     /// The decision, and the reservation if it was allowed.
     Reserved(Decision, Option<Reservation>),
     /// The figures after it.

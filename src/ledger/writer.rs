@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::batch::Batch;
 use super::counters::{CounterKey, Counters};
 use super::operation::{Operation, Outcome};
-use super::{Clock, Kept, Render, rows};
+use super::{Admit, Clock, Kept, Render, rows};
 use crate::domain::counter::Counter;
 use crate::domain::names::LimitKeyName;
 use crate::store::{IdempotentCall, Lane, Recall, RunningCall, Store, StoreError};
@@ -47,6 +47,8 @@ pub(super) struct LoadJob {
 /// That an operation is to be done once.
 pub(super) struct Once {
     pub(super) call: IdempotentCall,
+    /// Whether it is to be done, should it be new; it is, when nobody is to be asked.
+    pub(super) admit: Option<Admit>,
     pub(super) render: Render,
     /// Dropped with the job, when it is answered.
     #[expect(dead_code, reason = "it only has to live as long as the operation runs")]
@@ -216,7 +218,11 @@ impl Writer {
             answers.push(match recall {
                 Some(Recall::Answered(recorded)) => Ok(Answer::Kept(Kept { recorded, is_replay: true })),
                 Some(Recall::Refused(error)) => Err(error),
-                Some(Recall::New) | None => answer(batch.apply(&job.operation), job.once.as_ref()),
+                Some(Recall::New) | None => {
+                    let is_admitted = job.once.as_ref().and_then(|once| once.admit.as_ref()).is_none_or(|admit| admit());
+                    let outcome = if is_admitted { batch.apply(&job.operation) } else { Ok(Outcome::Withheld) };
+                    answer(outcome, job.once.as_ref())
+                }
             });
         }
         batch.write(lane.db(), &self.noted).await?;

@@ -7,24 +7,76 @@ use foldhash::fast::RandomState;
 
 use super::known::KnownOrg;
 use crate::domain::effective::{Effective, effective};
-use crate::domain::limit_key::LimitKey;
+use crate::domain::endpoints::RemovedEndpoints;
+use crate::domain::limit_key::{LimitKey, Per, Rule};
 use crate::domain::names::{LimitKeyName, TierName};
 use crate::domain::plan::Plan;
 use crate::domain::time::UtcMillis;
 use crate::domain::value::Value;
+use crate::store::{Store, StoreError};
 
 /// Limit keys and tiers, as they were at one revision.
 pub struct Catalogue {
     limit_keys: HashMap<LimitKeyName, Arc<LimitKey>, RandomState>,
     tiers: HashMap<TierName, HashMap<LimitKeyName, Value, RandomState>, RandomState>,
+    per_request: PerRequest,
+    removed: RemovedEndpoints,
+}
+
+/// The limit keys that every call through the gate takes, by name.
+#[derive(Default)]
+pub struct PerRequest {
+    /// The sliding windows of its API key.
+    pub rates: Vec<Arc<LimitKey>>,
+    /// The quotas of its org.
+    pub quotas: Vec<Arc<LimitKey>>,
+}
+
+impl PerRequest {
+    fn of<'a>(limit_keys: impl Iterator<Item = &'a Arc<LimitKey>>) -> Self {
+        let mut of = Self::default();
+        for limit_key in limit_keys.filter(|limit_key| limit_key.archived.is_none() && limit_key.per == Per::Org) {
+            match limit_key.rule {
+                Rule::Rate { per_request: true, .. } => of.rates.push(Arc::clone(limit_key)),
+                Rule::Quota { per_request: true, .. } => of.quotas.push(Arc::clone(limit_key)),
+                Rule::Quota { .. }
+                | Rule::Rate { .. }
+                | Rule::Count
+                | Rule::Retention
+                | Rule::Interval { .. }
+                | Rule::Feature => {}
+            }
+        }
+        of
+    }
 }
 
 impl Catalogue {
-    /// Compiles a plan.
-    pub fn of(plan: Plan) -> Self {
+    /// Reads everything that there is, and the revision that it has at least.
+    pub async fn read(store: &Store) -> Result<(Self, u64), StoreError> {
+        let (plan, revision) = store.plan().await?;
+        let removed = store.all_removed_endpoints().await?;
+        let removed = removed.into_iter().map(|endpoint| (endpoint.method, endpoint.path, endpoint.replacement));
+        Ok((Self::of(plan, RemovedEndpoints::of(removed)), revision))
+    }
+
+    /// Compiles a plan, with the endpoints that the product no longer has.
+    pub fn of(plan: Plan, removed: RemovedEndpoints) -> Self {
         let tiers = plan.tiers.into_iter().map(|(name, tier)| (name, tier.limits.into_iter().collect()));
-        let limit_keys = plan.limit_keys.into_iter().map(|(name, limit_key)| (name, Arc::new(limit_key)));
-        Self { limit_keys: limit_keys.collect(), tiers: tiers.collect() }
+        let by_name: Vec<Arc<LimitKey>> = plan.limit_keys.into_values().map(Arc::new).collect();
+        let per_request = PerRequest::of(by_name.iter());
+        let limit_keys = by_name.into_iter().map(|limit_key| (limit_key.name.clone(), limit_key));
+        Self { limit_keys: limit_keys.collect(), tiers: tiers.collect(), per_request, removed }
+    }
+
+    /// What every call through the gate takes.
+    pub const fn per_request(&self) -> &PerRequest {
+        &self.per_request
+    }
+
+    /// The endpoints that the product no longer has.
+    pub const fn removed(&self) -> &RemovedEndpoints {
+        &self.removed
     }
 
     /// The limit key of this name.

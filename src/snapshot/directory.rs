@@ -70,10 +70,10 @@ static OPENED: AtomicU64 = AtomicU64::new(0);
 impl Directory {
     /// Reads the catalogue, and follows what changes from here on.
     pub async fn open(store: Store, sizes: CacheSizes) -> Result<Self, StoreError> {
-        let (plan, revision) = store.plan().await?;
+        let (catalogue, revision) = Catalogue::read(&store).await?;
         let inner = Inner {
             store,
-            catalogue: ArcSwap::from_pointee(Catalogue::of(plan)),
+            catalogue: ArcSwap::from_pointee(catalogue),
             fences: Fences::new(),
             revision: AtomicU64::new(revision),
             revisions: watch::Sender::new(revision),

@@ -43,8 +43,8 @@ async fn catch_up(directory: &Directory) -> Result<(), StoreError> {
     let changes = directory.inner.store.changes_since(directory.revision(), BATCH).await?;
     let Some(last) = changes.last().map(|change| change.revision) else { return Ok(()) };
     if changes.iter().any(is_of_catalogue) {
-        let (plan, _) = directory.inner.store.plan().await?;
-        directory.inner.catalogue.store(Arc::new(Catalogue::of(plan)));
+        let (catalogue, _) = Catalogue::read(&directory.inner.store).await?;
+        directory.inner.catalogue.store(Arc::new(catalogue));
     }
     for change in &changes {
         raise(directory, change);
@@ -55,8 +55,8 @@ async fn catch_up(directory: &Directory) -> Result<(), StoreError> {
 
 fn is_of_catalogue(change: &ChangeRef) -> bool {
     match change.object {
-        Object::LimitKey | Object::Tier | Object::TierLimit => true,
-        Object::Org | Object::Override | Object::User | Object::Scope | Object::ApiKey | Object::RemovedEndpoint => false,
+        Object::LimitKey | Object::Tier | Object::TierLimit | Object::RemovedEndpoint => true,
+        Object::Org | Object::Override | Object::User | Object::Scope | Object::ApiKey => false,
     }
 }
 

@@ -8,6 +8,6 @@ mod follow;
 mod known;
 mod near;
 
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, PerRequest};
 pub use directory::{CacheSizes, Current, Directory};
 pub use known::KnownOrg;

@@ -82,7 +82,7 @@ macro_rules! read_from_query {
     )*};
 }
 
-read_from_query!(PageLimit, Flag, Cursor);
+read_from_query!(PageLimit, Flag, Cursor, DenyStatus);
 
 /// How many items a page has.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +125,35 @@ impl PartialSchema for Flag {
 }
 
 impl ToSchema for Flag {}
+
+/// The status that a refusal comes with, for proxies that know few: 401 or 403.
+#[derive(Clone, Copy, Debug)]
+pub struct DenyStatus(u16);
+
+impl DenyStatus {
+    /// The status.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl FromText for DenyStatus {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "401" => Ok(Self(401)),
+            "403" => Ok(Self(403)),
+            _ => Err("must be 401 or 403".to_owned()),
+        }
+    }
+}
+
+impl PartialSchema for DenyStatus {
+    fn schema() -> RefOr<Schema> {
+        utoipa::openapi::ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([401, 403])).into()
+    }
+}
+
+impl ToSchema for DenyStatus {}
 
 /// What a flag says; `false` when it is left out.
 pub fn flag(flag: Option<Flag>) -> bool {

@@ -93,7 +93,7 @@ async fn a_commit_that_fails_undoes_everything_and_is_not_tried_again() {
 async fn an_answer_that_cannot_be_written_costs_one_batch_and_no_more() {
     let scene = Scene::new().await;
     let render: Render = Box::new(|_| panic!("an answer that cannot be written"));
-    let failed = scene.ledger.run_once(consume("acme", &seat(5)), call(1), render).await;
+    let failed = scene.ledger.run_once(consume("acme", &seat(5)), call(1), None, render).await;
     assert!(matches!(failed, Err(StoreError::Internal(_))));
     let kept = scene.take_once(1, "acme", &seat(5)).await.expect("an answer");
     assert_eq!((kept.is_replay, scene.stored("acme").await), (false, 1));

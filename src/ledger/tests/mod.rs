@@ -87,14 +87,18 @@ impl Scene {
 
     /// Takes under an idempotency key.
     async fn take_once(&self, key: u8, org: &str, taking: &Taking) -> Result<Kept, StoreError> {
-        self.ledger.run_once(consume(org, taking), call(key), render()).await
+        self.ledger.run_once(consume(org, taking), call(key), None, render()).await
     }
 
     async fn reserve(&self, number: u128, org: &str, taking: &Taking, ttl_seconds: u64) -> Option<Reservation> {
         let reserve = Operation::Reserve { id: id(org, number), taking: taking.clone(), ttl_seconds };
         match self.ledger.run(reserve).await.expect("an answer") {
             Outcome::Reserved(_, reservation) => reservation,
-            other @ (Outcome::Consumed(_) | Outcome::Released(_) | Outcome::Reconciled(_) | Outcome::Settled(_)) => {
+            other @ (Outcome::Consumed(_)
+            | Outcome::Withheld
+            | Outcome::Released(_)
+            | Outcome::Reconciled(_)
+            | Outcome::Settled(_)) => {
                 panic!("{other:?}")
             }
         }

@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
 
+/// What proxies ask, where all that follows is one variable part.
+const FOR_PROXIES: &str = "/v1/forward-auth";
 /// Served, and deliberately not operations: the document itself and its page.
 const UNDOCUMENTED: [&str; 3] = ["/openapi.json", "/docs", "/docs/"];
 /// What every enveloped answer carries.
@@ -69,6 +71,12 @@ impl Document {
         if UNDOCUMENTED.iter().any(|known| path == *known || (known.ends_with('/') && path.starts_with(known))) {
             return Ok(());
         }
+        // There every method is answered as GET is, and HEAD without a body.
+        let method = match (path.starts_with(FOR_PROXIES), method) {
+            (true, "HEAD") => return Ok(()),
+            (true, _) => "GET",
+            (false, method) => method,
+        };
         let here: Vec<&Operation> = self.operations.iter().filter(|operation| matches(&operation.template, path)).collect();
         match here.iter().find(|operation| operation.method == method) {
             Some(operation) => self.judge_operation(operation, answer),
@@ -184,6 +192,10 @@ fn enveloped(answer: &Answer) -> Result<(), String> {
 }
 
 fn matches(template: &str, path: &str) -> bool {
+    if let Some(behind) = path.strip_prefix(FOR_PROXIES) {
+        return template == FOR_PROXIES && behind.is_empty()
+            || template != FOR_PROXIES && template.starts_with(FOR_PROXIES) && behind.len() > 1;
+    }
     let (mut expected, mut found) = (template.split('/'), path.split('/'));
     loop {
         match (expected.next(), found.next()) {

@@ -16,7 +16,7 @@ const fn layer(name: &'static str, uses: &'static [&'static str], libraries: &'s
 /// From the bottom to the top.
 #[rustfmt::skip]
 pub(super) const LAYERS: &[Layer] = &[
-    layer("domain", &[], &["jiff", "serde", "thiserror"]),
+    layer("domain", &[], &["jiff", "percent_encoding", "serde", "thiserror"]),
     layer("clock", &["domain"], &[]),
     layer("telemetry", &["domain"], &["clap", "metrics", "metrics_exporter_prometheus", "tracing_subscriber"]),
     layer("wire", &["domain"], &["deserr", "serde", "serde_json", "utoipa"]),

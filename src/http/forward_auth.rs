@@ -1,0 +1,351 @@
+//! The gate for reverse proxies, which ask before they pass a request on: nginx `auth_request`, Traefik `ForwardAuth`,
+//! Envoy `ext_authz` over HTTP, HAProxy.
+
+use std::borrow::Cow;
+use std::future::{Ready, ready};
+
+use actix_web::body::BoxBody;
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
+use deserr::Deserr;
+use utoipa::IntoParams;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+
+use super::authorize::{AuthorizationView, METHOD, PATH, is_method, is_path, refusals};
+use super::caller::api_key_of;
+use super::decision_view::DecisionView;
+use super::document::{Describe, Description, Doc, header};
+use super::envelope::{add_headers, envelope, json_response, null, success_body};
+use super::error::ApiError;
+use super::extract::{Demand, DenyStatus, Public, Query};
+use super::gate::{Gate, Verdict, Wanted};
+use super::routes::GATE;
+use super::service::App;
+use crate::clock;
+use crate::domain::gate::Request;
+use crate::domain::issue::Issue;
+use crate::domain::names::ScopeName;
+use crate::domain::refusal::Refusal;
+use crate::ledger::Outcome;
+use crate::wire::Issues;
+
+/// The headers in which a proxy says which request it asks about: its method and its path.
+const SAID_BY_PROXIES: [[&str; 2]; 2] = [["X-Forwarded-Method", "X-Original-Method"], ["X-Forwarded-Uri", "X-Original-URI"]];
+/// The path under which the request's own method and path are the ones asked about.
+const PREFIX: &str = "/v1/forward-auth";
+
+/// The request of a customer that a proxy asks about.
+pub struct Asked {
+    method: String,
+    path: String,
+    request: HttpRequest,
+}
+
+impl Asked {
+    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let own = request.uri().path_and_query().map_or("", |target| target.as_str());
+        let rest = own.strip_prefix(PREFIX).filter(|rest| rest.starts_with('/'));
+        let (method, path) = match rest {
+            Some(path) => (Cow::Borrowed(request.method().as_str()), Cow::Borrowed(path)),
+            None => {
+                let [methods, paths] = SAID_BY_PROXIES;
+                (said(request.headers(), methods)?, without_host(said(request.headers(), paths)?))
+            }
+        };
+        let [[method_header, _], [path_header, _]] = SAID_BY_PROXIES;
+        let issues = [(method_header, is_method(&method), METHOD), (path_header, is_path(&path), PATH)];
+        let issues = issues.into_iter().filter(|(_, is_good, _)| !is_good);
+        let issues: Vec<Issue> = issues.map(|(header, _, message)| Issue::new(header, message)).collect();
+        if !issues.is_empty() {
+            return Err(ApiError::InvalidParams(issues));
+        }
+        Ok(Self { method: method.into_owned(), path: path.into_owned(), request: request.clone() })
+    }
+}
+
+/// What the headers say of which a proxy sends one. A customer can send the other: when they contradict each other, nothing is believed.
+fn said<'a>(headers: &'a HeaderMap, [first, second]: [&str; 2]) -> Result<Cow<'a, str>, ApiError> {
+    let fault = |message: String| Err(ApiError::InvalidParams(vec![Issue::new(first, message)]));
+    let mut values = headers.get_all(first).chain(headers.get_all(second)).map(|value| value.to_str());
+    match values.next() {
+        None => fault(format!("or {second} is required: it says which request is asked about")),
+        Some(Ok(value)) if values.all(|other| other.is_ok_and(|other| other == value)) => Ok(Cow::Borrowed(value)),
+        Some(Ok(_)) => fault(format!("and {second} contradict each other, or one of them is given twice")),
+        Some(Err(_)) => fault("must be printable ASCII".to_owned()),
+    }
+}
+
+/// Some proxies send a whole address.
+fn without_host(uri: Cow<'_, str>) -> Cow<'_, str> {
+    let Some((_, rest)) = uri.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https")) else { return uri };
+    match rest.find(['/', '?']) {
+        Some(at) if rest.get(at..).is_some_and(|path| path.starts_with('/')) => {
+            Cow::Owned(rest.get(at..).unwrap_or_default().to_owned())
+        }
+        Some(at) => Cow::Owned(format!("/{}", rest.get(at..).unwrap_or_default())),
+        None => Cow::Borrowed("/"),
+    }
+}
+
+impl FromRequest for Asked {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request))
+    }
+}
+
+impl Describe for Asked {
+    fn describe(description: &mut Description<'_>) {
+        description.error("invalid_params");
+        description.error("unavailable");
+        let text = |limit: usize| ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(limit));
+        let [methods, paths] = SAID_BY_PROXIES;
+        for (names, what, limit) in [(methods, "method", 32), (paths, "path, with its query or without", 8_192)] {
+            for name in names {
+                let about = format!("The {what} of the request that is asked about.");
+                description.header_parameter(name, &about, text(limit));
+            }
+        }
+    }
+}
+
+/// How a refusal is told.
+#[derive(Debug, Deserr, IntoParams)]
+#[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+#[into_params(rename_all = "camelCase")]
+pub struct ForwardQuery {
+    /// For nginx, which turns every status but 2xx, 401 and 403 into a 500: a refusal comes with this status, with its own in
+    /// `X-Plimsoll-Status`, its body in `X-Plimsoll-Body`, and its headers.
+    #[deserr(default)]
+    #[param(inline)]
+    deny_status: Option<DenyStatus>,
+    /// The scope that the request needs. Without it GET and HEAD need `read`, other methods `write`.
+    #[deserr(default)]
+    #[param(inline)]
+    required_scope: Option<ScopeName>,
+}
+
+/// How it is documented.
+pub const FORWARD_AUTH: Doc = Doc {
+    id: "forwardAuth",
+    tag: GATE,
+    summary: "The gate for reverse proxies",
+    text: "Like `authorize` for nginx `auth_request`, Traefik `ForwardAuth`, Envoy `ext_authz` over HTTP and others. Any method is answered the same. The customer's API key is taken from \
+           `Authorization`; method and path from `X-Forwarded-Method` and `X-Forwarded-Uri`, or `X-Original-Method` and `X-Original-URI`: a 400 when they are missing, or contradict each \
+           other. 200 lets the request pass, with `X-Plimsoll-Org` (not for a platform key), `X-Plimsoll-Key-Id` and `X-Plimsoll-Scopes` (separated by spaces) to pass on; everything else is \
+           the response for the customer. Both have the `RateLimit` headers.\n\nIt needs no credential of the proxy: whoever reaches it can try API keys, so let only the proxy reach it.",
+    examples: &[],
+    errors: &[],
+};
+
+/// How it is documented where the path follows.
+pub const FORWARD_AUTH_PATH: Doc = Doc {
+    id: "forwardAuthPath",
+    tag: GATE,
+    summary: "The gate for reverse proxies that put the path behind ours",
+    text: "The same for Envoy's `path_prefix`: what follows `/v1/forward-auth` is the path that is asked about, with this request's own method. `X-Forwarded-*` and `X-Original-*` are not looked at.",
+    examples: &[],
+    errors: &[],
+};
+
+/// May this request of a customer pass the proxy?
+pub async fn forward_auth(
+    _: Public,
+    demand: Demand,
+    query: Query<ForwardQuery>,
+    service: App,
+    asked: Asked,
+) -> Result<Relayed, ApiError> {
+    judged(&demand, query.0, service, asked).await
+}
+
+/// The same with the path behind ours; its query is the customer's.
+pub async fn forward_auth_path(_: Public, demand: Demand, service: App, asked: AskedBehind) -> Result<Relayed, ApiError> {
+    judged(&demand, ForwardQuery { deny_status: None, required_scope: None }, service, asked.0).await
+}
+
+/// [`Asked`] where the path follows.
+pub struct AskedBehind(Asked);
+
+impl FromRequest for AskedBehind {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Asked::of(request).map(Self))
+    }
+}
+
+impl Describe for AskedBehind {
+    fn describe(description: &mut Description<'_>) {
+        description.error("unavailable");
+        let path = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(8_191));
+        description.path_parameters(vec![path.into()]);
+    }
+}
+
+async fn judged(demand: &Demand, query: ForwardQuery, service: App, asked: Asked) -> Result<Relayed, ApiError> {
+    let fresh = demand.met(&service).await?;
+    let now = clock::now();
+    let key = api_key_of(&service, asked.request.headers(), now).await?;
+    let request = Request {
+        key: key.as_deref().map_err(|presented| *presented),
+        method: Some(&asked.method),
+        path: Some(&asked.path),
+        required_scope: query.required_scope.as_ref(),
+    };
+    let gate = Gate::open(service, &fresh, key.clone().ok(), &request, Wanted::default(), now).await?;
+    let outcome = if gate.passes() { service.ledger.run(gate.operation()).await? } else { Outcome::Withheld };
+    gate.count(&outcome);
+    Ok(Relayed::of(&gate, &gate.verdict(&outcome), service.older_rate_headers, query.deny_status))
+}
+
+/// What the proxy is told.
+pub struct Relayed {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Relayed {
+    fn of(gate: &Gate, verdict: &Verdict<'_>, has_older: bool, deny_status: Option<DenyStatus>) -> Self {
+        let mut headers = verdict.rate_headers(gate.now, has_older);
+        let Some(refusal) = verdict.refusal else {
+            let body = success_body(&AuthorizationView::of(gate, verdict, headers.clone()), ());
+            headers.extend(identity(gate));
+            return Self { status: 200, headers, body };
+        };
+        Self::refused(refusal, headers, deny_status)
+    }
+
+    fn refused(refusal: &Refusal, mut headers: Vec<(&'static str, String)>, deny_status: Option<DenyStatus>) -> Self {
+        let denial = refusal.denial();
+        headers.extend(denial.headers.0);
+        let body = serde_json::to_string(&denial.body).unwrap_or_default();
+        let status = deny_status.map_or(denial.status, DenyStatus::get);
+        if deny_status.is_some() {
+            headers.push(("X-Plimsoll-Status", denial.status.to_string()));
+            headers.push(("X-Plimsoll-Body", in_ascii(&body)));
+        }
+        Self { status, headers, body: body.into_bytes() }
+    }
+}
+
+/// Who it was that was let pass.
+fn identity(gate: &Gate) -> Vec<(&'static str, String)> {
+    let Some(key) = &gate.key else { return Vec::new() };
+    let scopes: Vec<&str> = key.scopes.iter().map(ScopeName::as_str).collect();
+    let org = key.org.iter().map(|org| ("X-Plimsoll-Org", org.to_string()));
+    org.chain([("X-Plimsoll-Key-Id", key.id.to_string()), ("X-Plimsoll-Scopes", scopes.join(" "))]).collect()
+}
+
+/// The same JSON without a character that a header cannot hold.
+fn in_ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_ascii() {
+            text.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    text
+}
+
+impl Responder for Relayed {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::FORBIDDEN);
+        let mut response = json_response(status, self.body);
+        add_headers(&mut response, self.headers);
+        response
+    }
+}
+
+impl Describe for Relayed {
+    fn describe(description: &mut Description<'_>) {
+        description.reference::<DecisionView<'_>>();
+        let schema = description.reference::<AuthorizationView<'_>>();
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let headers = [
+            header("X-Plimsoll-Key-Id", "The id of the API key.", text()),
+            header("X-Plimsoll-Scopes", "The scopes of the API key, separated by spaces.", text()),
+        ];
+        description.success(200, envelope(schema, null()), &headers);
+        refusals(description);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    fn asked(uri: &str, headers: &[(&str, &str)]) -> Result<(String, String), String> {
+        let request = headers.iter().fold(TestRequest::get().uri(uri), |request, header| request.append_header(*header));
+        let asked = Asked::of(&request.to_http_request());
+        asked.map(|asked| (asked.method, asked.path)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn either_pair_of_headers_says_which_request_is_asked_about() {
+        let expected = Ok(("POST".to_owned(), "/a?b=c".to_owned()));
+        let forwarded = [("X-Forwarded-Method", "POST"), ("X-Forwarded-Uri", "/a?b=c")];
+        let original = [("X-Original-Method", "POST"), ("X-Original-URI", "/a?b=c")];
+        let mixed = [("X-Forwarded-Method", "POST"), ("X-Original-URI", "https://example.com/a?b=c")];
+        for headers in [forwarded, original, mixed] {
+            assert_eq!(asked("/v1/forward-auth", &headers), expected);
+        }
+        assert_eq!(asked("/v1/forward-auth?denyStatus=403", &[forwarded, original].concat()), expected);
+    }
+
+    #[test]
+    fn what_contradicts_itself_or_is_missing_is_not_believed() {
+        let good = [("X-Forwarded-Method", "POST"), ("X-Forwarded-Uri", "/a")];
+        for (more, named) in [
+            (("X-Original-Method", "GET"), "X-Forwarded-Method"),
+            (("X-Original-URI", "/b"), "X-Forwarded-Uri"),
+            (("X-Forwarded-Uri", "/b"), "X-Forwarded-Uri"),
+        ] {
+            let refused = asked("/v1/forward-auth", &[good[0], good[1], more]).expect_err("a contradiction");
+            assert!(refused.contains(named) && refused.contains("contradict"), "{refused}");
+        }
+        for missing in good {
+            let refused = asked("/v1/forward-auth", &[missing]).expect_err("one is missing");
+            assert!(refused.contains("is required"), "{refused}");
+        }
+        for bad in [("X-Forwarded-Uri", "a"), ("X-Forwarded-Uri", ""), ("X-Forwarded-Uri", "ftp://x/y")] {
+            assert!(asked("/v1/forward-auth", &[good[0], bad]).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_follows_our_path_is_asked_about_whatever_the_headers_say() {
+        let headers = [("X-Forwarded-Method", "POST"), ("X-Forwarded-Uri", "/other")];
+        let expected = Ok(("GET".to_owned(), "/api/v1/x?denyStatus=403".to_owned()));
+        assert_eq!(asked("/v1/forward-auth/api/v1/x?denyStatus=403", &headers), expected);
+    }
+
+    #[test]
+    fn addresses_lose_their_host() {
+        let cases = [("https://a.b/c?d", "/c?d"), ("http://a.b", "/"), ("http://a.b?x=/y", "/?x=/y"), ("/c://d", "/c://d")];
+        for (uri, path) in cases {
+            assert_eq!(without_host(Cow::Borrowed(uri)), path);
+        }
+    }
+
+    #[test]
+    fn a_body_in_a_header_is_the_same_json_in_ascii() {
+        let text = in_ascii("{\"replacement\":\"/créateurs 🚢\"}");
+        assert!(text.is_ascii());
+        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(value["replacement"], "/créateurs 🚢");
+    }
+}

@@ -1,0 +1,250 @@
+//! The gate: one request of a customer, judged as a whole. `authorize` and `forward-auth` both pass through it.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::error::ApiError;
+use super::extract::Fresh;
+use super::judge::{Asked, asked_about, count, judge, known_org};
+use super::service::App;
+use super::taker::{Aim, WrittenTaking};
+use super::windows;
+use crate::domain::api_key::ApiKey;
+use crate::domain::ask::{Question, WrittenQuestion};
+use crate::domain::bound::Quantity;
+use crate::domain::decision::{Decision, Facts, counted, decide};
+use crate::domain::effective::Effective;
+use crate::domain::gate::{Request, first};
+use crate::domain::issue::Issue;
+use crate::domain::limit_key::{Kind, LimitKey};
+use crate::domain::names::{LimitKeyName, OrgId, ResourceId, TierName};
+use crate::domain::refusal::Refusal;
+use crate::domain::time::UtcMillis;
+use crate::http::consume::COUNTED;
+use crate::http::decision_view::Shown;
+use crate::ledger::{Operation, Outcome};
+use crate::limiter::{Held, Passage, Window};
+use crate::snapshot::KnownOrg;
+
+/// What is to be taken and asked beside what every request takes.
+#[derive(Default)]
+pub struct Wanted {
+    /// What the request consumes.
+    pub consume: Vec<WrittenTaking>,
+    /// What else must be allowed.
+    pub check: Vec<(LimitKeyName, WrittenQuestion)>,
+}
+
+/// A limit key, what it was asked for, and the value that applies.
+struct About {
+    limit_key: Arc<LimitKey>,
+    resource: Option<ResourceId>,
+    effective: Effective,
+}
+
+/// A request that is being judged: everything about it that needs no counting is known.
+pub struct Gate {
+    service: App,
+    /// When it is judged.
+    pub now: UtcMillis,
+    /// The catalogue revision that it is judged by.
+    pub revision: u64,
+    /// Its API key, if it has one that is known.
+    pub key: Option<Arc<ApiKey>>,
+    tier: Option<&'static TierName>,
+    /// Why it is refused before anything is counted.
+    refusal: Option<Refusal>,
+    /// The sliding windows that it has to fit in.
+    rates: Vec<About>,
+    /// What the windows said, once they were asked.
+    passage: OnceLock<Vec<Decision>>,
+    /// What it takes: the quotas of every request, then what it consumes.
+    takings: Vec<Aim>,
+    /// What it asks, and what was decided.
+    checks: Vec<(About, Decision)>,
+}
+
+/// What was decided about a request.
+pub struct Verdict<'a> {
+    /// Which of the refusals won.
+    pub refusal: Option<&'a Refusal>,
+    /// Every single decision, with what it was about, in the order of the ladder.
+    pub decisions: Vec<(Shown<'a>, &'a Decision)>,
+}
+
+impl Gate {
+    /// Judges everything that needs no counting. Errors are about what was written; nothing was counted then.
+    pub async fn open(
+        service: App,
+        fresh: &Fresh,
+        key: Option<Arc<ApiKey>>,
+        request: &Request<'_>,
+        wanted: Wanted,
+        now: UtcMillis,
+    ) -> Result<Self, ApiError> {
+        let refusal = request.admit(fresh.catalogue.removed(), now).err();
+        let mut gate = Self {
+            service,
+            now,
+            revision: fresh.revision,
+            key,
+            tier: None,
+            refusal,
+            rates: Vec::new(),
+            passage: OnceLock::new(),
+            takings: Vec::new(),
+            checks: Vec::new(),
+        };
+        if gate.refusal.is_none() {
+            gate.prepare(fresh, wanted).await?;
+        }
+        Ok(gate)
+    }
+
+    /// Finds what applies to the key's org. A platform key has none, and no plan that could limit it.
+    async fn prepare(&mut self, fresh: &Fresh, wanted: Wanted) -> Result<(), ApiError> {
+        let Some(key) = self.key.clone() else { return Ok(()) };
+        let Some(org) = &key.org else { return without_org(&wanted) };
+        let facts = known_org(&self.service, fresh, org, self.now).await?;
+        self.tier = Some(facts.tier);
+        let per_request = fresh.catalogue.per_request();
+        let about = |limit_key: &Arc<LimitKey>| self.about(fresh, &facts, limit_key);
+        self.rates = per_request.rates.iter().map(about).collect();
+        let quota =
+            |limit_key: &Arc<LimitKey>| Aim::of(fresh, org, &facts, (Arc::clone(limit_key), Quantity::ONE, None), self.now);
+        self.takings = per_request.quotas.iter().map(quota).collect();
+        let mut issues = Vec::new();
+        for (position, written) in wanted.consume.into_iter().enumerate() {
+            let aim = Aim::at(fresh, org, &facts, written, &COUNTED, self.now);
+            self.takings.extend(placed(aim, "consume", position, &mut issues)?);
+        }
+        for (position, (name, written)) in wanted.check.into_iter().enumerate() {
+            let checked = self.check(fresh, (org, &facts), &name, written).await;
+            self.checks.extend(placed(checked, "check", position, &mut issues)?);
+        }
+        if issues.is_empty() { Ok(()) } else { Err(ApiError::InvalidBody(issues)) }
+    }
+
+    fn about(&self, fresh: &Fresh, facts: &KnownOrg, limit_key: &Arc<LimitKey>) -> About {
+        let effective = fresh.catalogue.effective(facts, limit_key, self.now);
+        About { limit_key: Arc::clone(limit_key), resource: None, effective }
+    }
+
+    async fn check(
+        &self,
+        fresh: &Fresh,
+        (org, facts): (&OrgId, &KnownOrg),
+        name: &LimitKeyName,
+        written: WrittenQuestion,
+    ) -> Result<(About, Decision), ApiError> {
+        let limit_key = asked_about(fresh, name)?;
+        // A window is asked for the key of the request, unless another is named.
+        let own = self.key.as_ref().filter(|_| limit_key.kind() == Kind::Rate).map(|key| key.id.clone());
+        let written = WrittenQuestion { key_id: written.key_id.clone().or(own), ..written };
+        let resource = written.resource.clone();
+        let question = written.about(limit_key).map_err(ApiError::InvalidBody)?;
+        let about = About { resource, ..self.about(fresh, facts, limit_key) };
+        let asked = Asked { limit_key, question, org: facts.clone(), effective: about.effective };
+        let decision = judge(&self.service, org, &asked, self.now).await?;
+        Ok((about, decision))
+    }
+
+    /// Counts the request in its windows, if it got so far and fits in. It is counted once, however often this is asked.
+    pub fn passes(&self) -> bool {
+        self.refusal.is_none() && self.passage.get_or_init(|| self.pass()).iter().all(|decision| decision.refusal.is_none())
+    }
+
+    fn pass(&self) -> Vec<Decision> {
+        let Some(key) = &self.key else { return Vec::new() };
+        let Some(org) = key.org.as_ref().filter(|_| !self.rates.is_empty()) else { return Vec::new() };
+        let windows = self.rates.iter().filter_map(|rate| windows::window(&rate.limit_key, rate.effective));
+        let windows: Vec<Window<'_>> = windows.collect();
+        let (is_counted, held) = match self.service.limiter.pass(windows::subject(&self.service, org, &key.id), &windows) {
+            Passage::Counted(held) => (true, held),
+            Passage::Refused(held) => (false, held),
+            Passage::Full(wait) => (false, windows.iter().map(|window| full(window, wait)).collect()),
+        };
+        let question = Question::Happen { key_id: key.id.clone() };
+        let decided = |(rate, held): (&About, Held)| {
+            let window = windows::in_use(held, self.now);
+            let facts = Facts { window, ..Facts::default() };
+            let decision = match is_counted {
+                true => counted(rate.effective, window),
+                false => decide(&rate.limit_key, rate.effective, &question, &facts, self.now),
+            };
+            count(&self.service, &rate.limit_key, &decision);
+            decision
+        };
+        self.rates.iter().zip(held).map(decided).collect()
+    }
+
+    /// What is to be done when it passes its windows. If one of its questions is refused, the rest is weighed only.
+    pub fn operation(&self) -> Operation {
+        let Some(org) = self.key.as_ref().and_then(|key| key.org.clone()).filter(|_| !self.takings.is_empty()) else {
+            return Operation::Nothing;
+        };
+        let takings = self.takings.iter().map(|aim| aim.taking.clone()).collect();
+        if self.checks.iter().any(|(_, decision)| decision.refusal.is_some()) {
+            Operation::Weigh { org, takings }
+        } else {
+            Operation::Consume { org, takings }
+        }
+    }
+
+    /// What was decided, with what came of the operation.
+    pub fn verdict<'a>(&'a self, outcome: &'a Outcome) -> Verdict<'a> {
+        let mut decisions: Vec<(Shown<'a>, &'a Decision)> = Vec::new();
+        let passage = self.passage.get().map(Vec::as_slice).unwrap_or_default();
+        decisions.extend(self.rates.iter().zip(passage).filter_map(|(rate, decision)| Some((self.shown(rate)?, decision))));
+        if self.refusal.is_none() && self.passes() {
+            if let Outcome::Consumed(taken) = outcome {
+                decisions.extend(self.takings.iter().map(Aim::shown).zip(taken));
+            }
+            decisions.extend(self.checks.iter().filter_map(|(about, decision)| Some((self.shown(about)?, decision))));
+        }
+        let refused = first(decisions.iter().filter_map(|(_, decision)| decision.refusal.as_ref()));
+        Verdict { refusal: self.refusal.as_ref().or(refused), decisions }
+    }
+
+    /// Counts in the metrics what came of the operation.
+    pub fn count(&self, outcome: &Outcome) {
+        if let Outcome::Consumed(decisions) = outcome {
+            for (aim, decision) in self.takings.iter().zip(decisions) {
+                count(&self.service, &aim.taking.limit_key, decision);
+            }
+        }
+    }
+
+    fn shown<'a>(&'a self, about: &'a About) -> Option<Shown<'a>> {
+        let (org, tier) = self.key.as_ref()?.org.as_ref().zip(self.tier)?;
+        let About { limit_key, resource, effective } = about;
+        Some(Shown { org, limit_key, resource: resource.as_ref(), tier, source: effective.source, revision: self.revision })
+    }
+}
+
+/// A window as it is answered when there is no memory for it: as if it were full until there may be. Nobody goes free.
+fn full(window: &Window<'_>, wait: Duration) -> Held {
+    Held { used: window.limit.limit().map_or(0, Quantity::get), frees_in: Some(wait) }
+}
+
+/// What a platform key's request wants of an org's plan cannot be had.
+fn without_org(wanted: &Wanted) -> Result<(), ApiError> {
+    let fields = [("consume", wanted.consume.is_empty()), ("check", wanted.check.is_empty())];
+    let message = "cannot be asked for: the API key is a platform key, which has no org and no plan";
+    let issues: Vec<Issue> =
+        fields.iter().filter(|(_, is_empty)| !is_empty).map(|(field, _)| Issue::new(*field, message)).collect();
+    if issues.is_empty() { Ok(()) } else { Err(ApiError::InvalidBody(issues)) }
+}
+
+/// Findings about an item are placed in the whole body and collected; other errors end it.
+fn placed<T>(item: Result<T, ApiError>, list: &str, position: usize, issues: &mut Vec<Issue>) -> Result<Option<T>, ApiError> {
+    match item {
+        Ok(item) => Ok(Some(item)),
+        Err(ApiError::InvalidBody(found)) => {
+            let place = |Issue { path, message }| Issue::new(format!("{list}[{position}].{path}"), message);
+            issues.extend(found.into_iter().map(place));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
