@@ -245,20 +245,21 @@ impl TakenForm for AuthorizationForm {
     }
 }
 
-/// How a request may be refused.
-pub(super) fn refusals(description: &mut Description<'_>) {
-    let codes = [
-        "invalid_api_key",
-        "org_banned",
-        "user_banned",
-        "gone",
-        "insufficient_scope",
-        "rate_limit_exceeded",
-        "limit_reached",
-        "retention_exceeded",
-        "feature_unavailable",
-    ];
-    codes.into_iter().for_each(|code| description.error(code));
+/// How a request may be refused, in the order of the ladder.
+const REFUSALS: [&str; 9] = [
+    "invalid_api_key",
+    "org_banned",
+    "user_banned",
+    "gone",
+    "insufficient_scope",
+    "rate_limit_exceeded",
+    "limit_reached",
+    "retention_exceeded",
+    "feature_unavailable",
+];
+
+fn refusals(description: &mut Description<'_>) {
+    REFUSALS.into_iter().for_each(|code| description.error(code));
 }
 
 /// How `authorize` is documented.

@@ -48,6 +48,7 @@ pub struct Description<'a> {
     operation: OperationBuilder,
     responses: BTreeMap<u16, RefOr<utoipa::openapi::response::Response>>,
     errors: BTreeSet<&'static str>,
+    disguised: BTreeSet<(u16, &'static str)>,
     schemas: Vec<NamedSchema>,
     strict: Vec<String>,
 }
@@ -58,7 +59,8 @@ impl<'a> Description<'a> {
         let operation = OperationBuilder::new().tag(doc.tag).operation_id(Some(doc.id)).summary(Some(doc.summary));
         let operation = if doc.text.is_empty() { operation } else { operation.description(Some(doc.text)) };
         let errors = doc.errors.iter().copied().chain(["internal_error"]).collect();
-        Self { method, path, doc, operation, responses: BTreeMap::new(), errors, schemas: Vec::new(), strict: Vec::new() }
+        let (responses, disguised, schemas, strict) = Default::default();
+        Self { method, path, doc, operation, responses, errors, disguised, schemas, strict }
     }
 
     /// Whether it may make what was not there.
@@ -93,6 +95,11 @@ impl<'a> Description<'a> {
     /// A code that the operation may answer with.
     pub fn error(&mut self, code: &'static str) {
         self.errors.insert(code);
+    }
+
+    /// A code that the operation may answer with under another status than its own.
+    pub fn disguised_error(&mut self, status: u16, code: &'static str) {
+        self.disguised.insert((status, code));
     }
 
     /// The scope that the caller needs.
@@ -172,6 +179,9 @@ impl<'a> Description<'a> {
         for (code, status, sentence) in ERRORS {
             if self.errors.contains(code) {
                 by_status.entry(*status).or_default().push((code, sentence));
+            }
+            for (other, _) in self.disguised.iter().filter(|(other, disguised)| disguised == code && other != status) {
+                by_status.entry(*other).or_default().push((code, sentence));
             }
         }
         let error_schema = self.reference::<ErrorEnvelope>();

@@ -13,7 +13,7 @@ use deserr::Deserr;
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::authorize::{AuthorizationView, METHOD, PATH, is_method, is_path, refusals};
+use super::authorize::{AuthorizationView, METHOD, PATH, is_method, is_path};
 use super::caller::api_key_of;
 use super::decision_view::DecisionView;
 use super::document::{Describe, Description, Doc, header};
@@ -33,6 +33,9 @@ use crate::wire::Issues;
 
 /// The headers in which a proxy says which request it asks about: its method and its path.
 const SAID_BY_PROXIES: [[&str; 2]; 2] = [["X-Forwarded-Method", "X-Original-Method"], ["X-Forwarded-Uri", "X-Original-URI"]];
+/// How a request may be refused that consumes nothing.
+const REFUSALS: [&str; 6] =
+    ["invalid_api_key", "org_banned", "user_banned", "gone", "insufficient_scope", "rate_limit_exceeded"];
 /// The path under which the request's own method and path are the ones asked about.
 const PREFIX: &str = "/v1/forward-auth";
 
@@ -102,6 +105,7 @@ impl Describe for Asked {
     fn describe(description: &mut Description<'_>) {
         description.error("invalid_params");
         description.error("unavailable");
+        REFUSALS.into_iter().for_each(|code| description.disguised_error(DenyStatus::STATUS, code));
         let text = |limit: usize| ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(limit));
         let [methods, paths] = SAID_BY_PROXIES;
         for (names, what, limit) in [(methods, "method", 32), (paths, "path, with its query or without", 8_192)] {
@@ -226,7 +230,7 @@ impl Relayed {
         let denial = refusal.denial();
         headers.extend(denial.headers.0);
         let body = serde_json::to_string(&denial.body).unwrap_or_default();
-        let status = deny_status.map_or(denial.status, DenyStatus::get);
+        let status = deny_status.map_or(denial.status, |_| DenyStatus::STATUS);
         if deny_status.is_some() {
             headers.push(("X-Plimsoll-Status", denial.status.to_string()));
             headers.push(("X-Plimsoll-Body", in_ascii(&body)));
@@ -279,7 +283,7 @@ impl Describe for Relayed {
             header("X-Plimsoll-Scopes", "The scopes of the API key, separated by spaces.", text()),
         ];
         description.success(200, envelope(schema, null()), &headers);
-        refusals(description);
+        REFUSALS.into_iter().for_each(|code| description.error(code));
     }
 }
 

@@ -9,6 +9,7 @@ mod check;
 mod envelope;
 mod errors;
 mod fresh;
+mod gate;
 mod idempotency;
 mod keys;
 mod late_body;

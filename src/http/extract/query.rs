@@ -126,30 +126,24 @@ impl PartialSchema for Flag {
 
 impl ToSchema for Flag {}
 
-/// The status that a refusal comes with, for proxies that know few: 401 or 403.
+/// The status that a refusal comes with, for proxies that know few: 403.
 #[derive(Clone, Copy, Debug)]
-pub struct DenyStatus(u16);
+pub struct DenyStatus;
 
 impl DenyStatus {
     /// The status.
-    pub const fn get(self) -> u16 {
-        self.0
-    }
+    pub const STATUS: u16 = 403;
 }
 
 impl FromText for DenyStatus {
     fn from_text(text: &str) -> Result<Self, String> {
-        match text {
-            "401" => Ok(Self(401)),
-            "403" => Ok(Self(403)),
-            _ => Err("must be 401 or 403".to_owned()),
-        }
+        if text == Self::STATUS.to_string() { Ok(Self) } else { Err(format!("must be {}", Self::STATUS)) }
     }
 }
 
 impl PartialSchema for DenyStatus {
     fn schema() -> RefOr<Schema> {
-        utoipa::openapi::ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([401, 403])).into()
+        utoipa::openapi::ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([Self::STATUS])).into()
     }
 }
 
