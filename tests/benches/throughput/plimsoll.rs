@@ -6,11 +6,12 @@ use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
-use sea_orm::{ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, Statement};
+use sea_orm::{ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, Statement, TransactionTrait};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::scenario::{Scenario, org};
+use crate::scenario::{Scenario, org, secret};
 use crate::server::Server;
 use crate::{Contender, Outcome, client};
 
@@ -45,16 +46,22 @@ fn start(scenario: Scenario, binary: &Path, name: String) -> Outcome<Contender> 
     let file = folder.path().join("plimsoll.db");
     let cache = cache_for(scenario.orgs());
     let server = serve(binary, &file, cache)?;
-    let key = set_up(&server)?;
+    let key = set_up(&server, scenario)?;
     server.stop()?;
     let begun = Instant::now();
     seed_orgs(&file, scenario.orgs())?;
     seed_counters(&file, scenario.counters())?;
+    if scenario.is_authorized() {
+        seed_keys(&file, scenario.orgs())?;
+    }
     let seeded = begun.elapsed();
     let server = serve(binary, &file, cache)?.keeping(folder);
     let mut notes = vec![format!("{} KiB when idle", server.resident_kib()?)];
     let begun = Instant::now();
     ask_about_all(&server, &key, scenario.orgs())?;
+    if scenario.is_authorized() {
+        (0..scenario.orgs()).try_for_each(|number| authorize_first(&server, &key, scenario, number))?;
+    }
     notes.push(format!("its orgs written in {seeded:.1?} and all asked about once in {:.1?}", begun.elapsed()));
     notes.extend(cache.map(|cache| format!("PLIMSOLL_CACHE_ORGS={cache}")));
     Ok(Contender { name, server, key, is_reference: false, notes })
@@ -99,11 +106,18 @@ fn ask_about(server: &Server, key: &str, numbers: Range<usize>) -> Outcome<()> {
 }
 
 /// A limit key, a tier, the first org, and a platform key to ask with.
-fn set_up(server: &Server) -> Outcome<String> {
+fn set_up(server: &Server, scenario: Scenario) -> Outcome<String> {
     let put = |path: &str, body: Value| client::call(server, "PUT", path, ADMIN_KEY, Some(&body.to_string()));
     for (limit_key, default) in [(LIMIT_KEY, json!({"max": 0})), (COUNTED_KEY, json!({"unlimited": true}))] {
         put(&format!("/v1/admin/limit-keys/{limit_key}"), json!({"kind": "count", "per": "org", "default": default}))?;
     }
+    put(
+        "/v1/admin/limit-keys/calls",
+        json!({"kind": "rate", "windowSeconds": 60, "perRequest": true, "default": {"max": 1_000_000}}),
+    )?;
+    let quota =
+        json!({"kind": "quota", "window": "day", "perRequest": scenario.takes_quota(), "default": {"max": 1_000_000_000}});
+    put("/v1/admin/limit-keys/requests", quota)?;
     put("/v1/admin/tiers/free", json!({"name": "Free"}))?;
     put(&format!("/v1/admin/tiers/free/limits/{LIMIT_KEY}"), json!({"max": MAX}))?;
     put(&format!("/v1/admin/orgs/{}", org(0)), json!({"tier": "free", "name": "An org"}))?;
@@ -129,6 +143,37 @@ fn seed_orgs(file: &Path, count: usize) -> Outcome<()> {
             org(0),
         );
         database.execute_unprepared(&insert).await?;
+        Ok(())
+    })
+}
+
+/// The first question with a key, which is read from the database.
+fn authorize_first(server: &Server, key: &str, scenario: Scenario, number: usize) -> Outcome<()> {
+    let answer = client::call(server, "POST", scenario.path(), key, Some(&scenario.body(number)))?.json()?;
+    if scenario.is_answered_by(number, &answer) { Ok(()) } else { Err(format!("a first request was answered {answer}").into()) }
+}
+
+/// An API key for each org, right in the file, with the scopes that keys usually have.
+fn seed_keys(file: &Path, count: usize) -> Outcome<()> {
+    in_file(file, async |database| {
+        let transaction = database.begin().await?;
+        for number in 0..count {
+            let hash: String = Sha256::digest(secret(number)).iter().map(|byte| format!("{byte:02x}")).collect();
+            let (id, org) = (format!("key_{number:032}"), org(number));
+            let statements = [
+                format!(
+                    "INSERT INTO api_key (id, name, org, revision, created_at, updated_at) VALUES ('{id}', 'x', '{org}', 1, 0, 0)"
+                ),
+                format!("INSERT INTO api_key_scope (key_id, scope) VALUES ('{id}', 'read'), ('{id}', 'write')"),
+                format!(
+                    "INSERT INTO api_key_secret (hash, key_id, shown, created_at) VALUES (x'{hash}', '{id}', 'plm_00000000', 0)"
+                ),
+            ];
+            for statement in statements {
+                transaction.execute_unprepared(&statement).await?;
+            }
+        }
+        transaction.commit().await?;
         Ok(())
     })
 }

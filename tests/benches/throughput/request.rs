@@ -6,7 +6,7 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 use crate::Outcome;
-use crate::scenario::{Scenario, org, write_digits};
+use crate::scenario::{CHANGING, Scenario, write_digits};
 
 /// The bytes of a request, and where they change.
 pub(crate) struct Request {
@@ -25,9 +25,9 @@ impl Request {
              {key_line}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        let org = org(0);
-        let first = text.rfind(&org).ok_or("the request names no org")?;
-        let number = first + "org-".len()..first + org.len();
+        let mark = scenario.mark();
+        let end = text.rfind(&mark).ok_or("the request names no org")? + mark.len();
+        let number = end - CHANGING..end;
         let key = text.find(&no_key).map(|first| first..first + Hyphenated::LENGTH);
         Ok(Self { bytes: text.into_bytes(), number, key })
     }

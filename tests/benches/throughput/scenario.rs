@@ -33,6 +33,11 @@ pub(crate) enum Scenario {
     /// Over 10,000 of the ten million counters in the file.
     #[value(name = "consume-10m")]
     ConsumeTenMillion,
+    /// `POST /v1/authorize` over 10,000 API keys: key, scope, sliding window and a quota, which is taken durably.
+    Authorize,
+    /// The same without a quota.
+    #[value(name = "authorize-rate")]
+    AuthorizeRate,
     /// The bare server and the naive one: what one transaction per request costs.
     Naive,
 }
@@ -48,6 +53,8 @@ impl Scenario {
         Self::ConsumeHot,
         Self::ConsumeKeyed,
         Self::ConsumeTenMillion,
+        Self::Authorize,
+        Self::AuthorizeRate,
     ];
 
     /// How many orgs are asked about in turn.
@@ -60,6 +67,8 @@ impl Scenario {
             | Self::Consume
             | Self::ConsumeKeyed
             | Self::ConsumeTenMillion
+            | Self::Authorize
+            | Self::AuthorizeRate
             | Self::Naive => 10_000,
             Self::ConsumeHot => 1,
             Self::CheckMillion => 1_000_000,
@@ -78,19 +87,46 @@ impl Scenario {
             | Self::Consume
             | Self::ConsumeHot
             | Self::ConsumeKeyed
+            | Self::Authorize
+            | Self::AuthorizeRate
             | Self::Naive => 0,
         }
     }
 
     /// Where the request goes.
     pub(crate) const fn path(self) -> &'static str {
-        if self.takes_usage() { "/v1/consume" } else { "/v1/check" }
+        match (self.is_authorized(), self.takes_usage()) {
+            (true, _) => "/v1/authorize",
+            (false, true) => "/v1/consume",
+            (false, false) => "/v1/check",
+        }
+    }
+
+    /// Whether it is about a whole request of a customer.
+    pub(crate) const fn is_authorized(self) -> bool {
+        matches!(self, Self::Authorize | Self::AuthorizeRate)
+    }
+
+    /// Whether every request of a customer takes a quota.
+    pub(crate) const fn takes_quota(self) -> bool {
+        matches!(self, Self::Authorize)
+    }
+
+    /// The text of the request that tells the first org from the others, by the digits that it ends in.
+    pub(crate) fn mark(self) -> String {
+        if self.is_authorized() { secret(0) } else { org(0) }
     }
 
     /// Whether it changes what an org has used.
     pub(crate) const fn takes_usage(self) -> bool {
         match self {
-            Self::Itself | Self::Check | Self::CheckRefused | Self::CheckMillion | Self::CheckTracked => false,
+            Self::Itself
+            | Self::Check
+            | Self::CheckRefused
+            | Self::CheckMillion
+            | Self::CheckTracked
+            | Self::Authorize
+            | Self::AuthorizeRate => false,
             Self::Consume | Self::ConsumeHot | Self::ConsumeKeyed | Self::ConsumeTenMillion | Self::Naive => true,
         }
     }
@@ -107,6 +143,8 @@ impl Scenario {
             | Self::Consume
             | Self::ConsumeHot
             | Self::ConsumeTenMillion
+            | Self::Authorize
+            | Self::AuthorizeRate
             | Self::Naive => false,
         }
     }
@@ -121,12 +159,19 @@ impl Scenario {
             | Self::ConsumeHot
             | Self::ConsumeKeyed
             | Self::ConsumeTenMillion
+            | Self::Authorize
+            | Self::AuthorizeRate
             | Self::Naive => None,
         }
     }
 
     /// The body of the question about the org of this number.
     pub(crate) fn body(self, number: usize) -> String {
+        if self.is_authorized() {
+            let request =
+                json!({"apiKey": secret(number), "method": "GET", "path": "/api/v1/creators", "requiredScope": "read"});
+            return request.to_string();
+        }
         let limit_key = if self.takes_usage() { crate::plimsoll::COUNTED_KEY } else { crate::plimsoll::LIMIT_KEY };
         let mut question = json!({"org": org(number), "limitKey": limit_key, "amount": 1});
         if let (Some(current), Some(members)) = (self.current(), question.as_object_mut()) {
@@ -155,6 +200,8 @@ impl Scenario {
             Self::ConsumeHot => "consume-hot",
             Self::ConsumeKeyed => "consume-keyed",
             Self::ConsumeTenMillion => "consume-10m",
+            Self::Authorize => "authorize",
+            Self::AuthorizeRate => "authorize-rate",
             Self::Naive => "naive",
         }
     }
@@ -164,6 +211,14 @@ impl Scenario {
 pub(crate) fn org(number: usize) -> String {
     format!("org-{number:0DIGITS$}")
 }
+
+/// The secret of the API key of the org of this number.
+pub(crate) fn secret(number: usize) -> String {
+    format!("plm_{number:064}")
+}
+
+/// How many digits of a marked text change.
+pub(crate) const CHANGING: usize = DIGITS;
 
 /// Writes the digits of a number over those that are there, the last digit last.
 pub(crate) fn write_digits(place: &mut [u8], number: usize) {
