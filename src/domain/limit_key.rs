@@ -309,6 +309,13 @@ impl WrittenLimitKey {
             ("bucket", self.bucket.is_some(), kind == Kind::Rate),
             ("unit", self.unit.is_some(), kind == Kind::Interval),
         ];
+        let is_taken_by_all = self.per_request == Some(true) && matches!(self.per, Some(Per::Resource(_)));
+        let per_resource = is_taken_by_all.then(|| {
+            Issue::new(
+                format!("{prefix}perRequest"),
+                "must be false for what is counted per resource: a request has no resource",
+            )
+        });
         let misplaced = fields.into_iter().filter(|(_, is_given, is_taken)| *is_given && !is_taken);
         misplaced
             .map(|(field, ..)| match field {
@@ -316,6 +323,7 @@ impl WrittenLimitKey {
                 "per" => Issue::new(format!("{prefix}per"), format!("must be org for a limit key of kind {kind}")),
                 _ => Issue::new(format!("{prefix}{field}"), format!("is not taken by a limit key of kind {kind}")),
             })
+            .chain(per_resource)
             .collect()
     }
 }

@@ -28,7 +28,7 @@ fn written(kind: Kind, given: &[&str]) -> WrittenLimitKey {
         description: None,
         window: given.contains(&"window").then_some(Window::Hour),
         label: text("label"),
-        per_request: given.contains(&"perRequest").then_some(true),
+        per_request: given.contains(&"perRequest").then_some(!given.contains(&"per")),
         window_seconds: given.contains(&"windowSeconds").then_some(60),
         bucket: text("bucket"),
         unit: text("unit"),
@@ -100,7 +100,7 @@ fn what_is_written_is_kept() {
         description: Some("Two\nlines, ünïcode".to_owned()),
         ..written(Kind::Quota, &["per", "window", "label", "perRequest"])
     };
-    let rule = Rule::Quota { window: Window::Hour, label: "some label".to_owned(), per_request: true };
+    let rule = Rule::Quota { window: Window::Hour, label: "some label".to_owned(), per_request: false };
     let expected = LimitKey {
         per: Per::Resource(named("project")),
         default: Value::Max(Bound::Limited(Quantity::MAX)),
@@ -116,6 +116,19 @@ fn a_sliding_window_lasts_from_a_second_to_31_days() {
         let rate = WrittenLimitKey { window_seconds: Some(seconds), ..written(Kind::Rate, &[]) };
         assert_eq!(judged(rate).is_ok(), is_valid, "{seconds}");
     }
+}
+
+#[test]
+fn what_is_counted_per_resource_cannot_be_taken_by_every_request() {
+    let quota = |per: Option<Per>, per_request| {
+        let written = written(Kind::Quota, &["window"]);
+        judged(WrittenLimitKey { per, per_request: Some(per_request), ..written }).map(|_| ())
+    };
+    let project = || Some(Per::Resource(named("project")));
+    assert_eq!(quota(None, true), Ok(()));
+    assert_eq!(quota(project(), false), Ok(()));
+    let issues = quota(project(), true).expect_err("a request has no resource");
+    assert_eq!(issues.iter().map(|issue| issue.path.as_str()).collect::<Vec<_>>(), ["limitKeys.some_limit.perRequest"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use actix_web::web::{Data, Json};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::{Scenario, org};
+use crate::scenario::{CHANGING, Scenario, org};
 use crate::server::Server;
 use crate::{Contender, Outcome};
 
@@ -26,6 +26,15 @@ pub(crate) struct Question {
     pub(crate) amount: u64,
     #[serde(default)]
     pub(crate) current: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request {
+    api_key: String,
+    method: String,
+    path: String,
+    required_scope: String,
 }
 
 #[derive(Serialize)]
@@ -72,6 +81,7 @@ pub(crate) fn serve(answer_bytes: usize) -> Outcome<()> {
     System::new().block_on(async move {
         let app = move || {
             let app = App::new().app_data(padding.clone());
+            let app = app.route(Scenario::Authorize.path(), web::post().to(authorized));
             [Scenario::Check, Scenario::Naive].into_iter().fold(app, |app, of| app.route(of.path(), web::post().to(answered)))
         };
         let server = HttpServer::new(app).keep_alive(KEEP_ALIVE).bind(("127.0.0.1", 0))?;
@@ -92,6 +102,15 @@ pub(crate) fn padding(answer_bytes: usize) -> Outcome<String> {
 }
 
 async fn answered(question: Json<Question>, padding: Data<String>) -> HttpResponse {
+    HttpResponse::Ok().json(answer(&question, question.current, crate::plimsoll::MAX, &padding))
+}
+
+async fn authorized(request: Json<Request>, padding: Data<String>) -> HttpResponse {
+    let Request { api_key, method, path, required_scope } = request.into_inner();
+    // All of it is looked at, and the org follows from the key.
+    let amount = u64::from(!method.is_empty() && !path.is_empty() && !required_scope.is_empty());
+    let org = format!("org-{}", api_key.get(api_key.len() - CHANGING..).unwrap_or_default());
+    let question = Question { org, limit_key: crate::plimsoll::LIMIT_KEY.to_owned(), amount, current: 3 };
     HttpResponse::Ok().json(answer(&question, question.current, crate::plimsoll::MAX, &padding))
 }
 
