@@ -1,5 +1,6 @@
 //! The one place where the parts meet: storage, snapshot, identity and HTTP become a running service.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,7 @@ use tokio::time::MissedTickBehavior;
 use crate::by_hand;
 use crate::clock;
 use crate::config::ServeSettings;
-use crate::domain::api_key::ApiKey;
+use crate::domain::api_key::{ApiKey, OwnRates};
 use crate::domain::names::RecordId;
 use crate::domain::scope::Scopes;
 use crate::http::docs::OpenapiFile;
@@ -187,6 +188,10 @@ impl Running {
         handle.stop(true).await;
         let ended = server.await.map_err(|error| format!("The server ended badly: {error}"))?;
         ended.map_err(|error| format!("The server ended badly: {error}"))?;
+        if let Err(error) = service.directory.write_uses().await {
+            // It is no reason to say that the stop failed: nothing that was promised is lost.
+            tracing::warn!(%error, "when API keys were last used could not be written");
+        }
         service.ledger.close().await;
         service.store.close().await.map_err(|error| format!("The database could not be closed: {error}"))?;
         tracing::info!("stopped");
@@ -219,6 +224,9 @@ async fn keep_house(service: Kept, keeping: Keeping) {
                 tokio::task::spawn_blocking(move || service.limiter.sweep()).await.ok();
             }
             _ = sweep.tick() => {
+                if let Err(error) = service.directory.write_uses().await {
+                    tracing::warn!(%error, "when API keys were last used could not be written");
+                }
                 if let Err(error) = clean(&service, keeping).await {
                     tracing::warn!(%error, "what is no longer needed could not be deleted");
                 }
@@ -278,7 +286,8 @@ pub async fn make_admin_key(store: &Store, name: String) -> Result<SecretString,
     let NewSecret { secret, hash, shown } = NewSecret::generate().map_err(|error| error.to_string())?;
     let scopes = Scopes::built_in(&["read", "write", "admin"]).iter().cloned().collect();
     let record = SecretRecord { hash, shown };
-    let command = CreateApiKey { name, org: None, user: None, scopes, expires_at: None, secret: record };
+    let command =
+        CreateApiKey { name, org: None, user: None, scopes, expires_at: None, rates: BTreeMap::new(), secret: record };
     store.run(by_hand::context(), command).await.map_err(|error| format!("The admin key could not be stored: {error}"))?;
     Ok(secret)
 }
@@ -293,6 +302,7 @@ fn bootstrap(secret: &SecretString) -> Result<BootstrapKey, String> {
         revoked: false,
         org_banned: false,
         user_banned: false,
+        rates: OwnRates::new(),
     };
     Ok(BootstrapKey { hash: hash_of(secret.expose_secret()), key: Arc::new(key) })
 }

@@ -25,6 +25,8 @@ pub struct Model {
     pub updated_at: i64,
     /// The catalogue revision of its last change.
     pub revision: i64,
+    /// When it was last used, in milliseconds since the epoch; some minutes late, and not a change of the key.
+    pub last_used_at: Option<i64>,
 }
 
 /// The tables are joined by hand where that is needed.

@@ -1,6 +1,7 @@
 //! The rows of the tables, one module for each table. Only data: no behaviour, no rules.
 
 pub mod api_key;
+pub mod api_key_rate;
 pub mod api_key_scope;
 pub mod api_key_secret;
 pub mod catalogue_revision;

@@ -9,6 +9,7 @@ mod m0005_changes;
 mod m0006_idempotency;
 mod m0007_usage;
 mod m0008_answers;
+mod m0009_api_key_use;
 mod stamp;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -18,7 +19,7 @@ use sea_orm_migration::prelude::*;
 pub const APPLICATION_ID: u32 = 0x506c_696d;
 
 /// The version of the schema that this build reads and writes: the number of its steps.
-pub const SCHEMA_VERSION: u32 = 8;
+pub const SCHEMA_VERSION: u32 = 9;
 
 /// The steps, in order.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_idempotency::Step),
             Box::new(m0007_usage::Step),
             Box::new(m0008_answers::Step),
+            Box::new(m0009_api_key_use::Step),
         ]
     }
 }

@@ -1,5 +1,7 @@
 //! `plimsoll keys`: API keys made by hand.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
 
@@ -51,7 +53,7 @@ async fn create(arguments: CreateArguments) -> Result<(), String> {
     let store = open(&database).await?;
     let NewSecret { secret, hash, shown } = NewSecret::generate().map_err(|error| error.to_string())?;
     let secret_record = commands::NewSecret { hash, shown };
-    let command = CreateApiKey { name, org, user, scopes, expires_at, secret: secret_record };
+    let command = CreateApiKey { name, org, user, scopes, expires_at, rates: BTreeMap::new(), secret: secret_record };
     let made = store.run(context(), command).await;
     close(&store).await?;
     made.map_err(|error| sentence(&error))?;

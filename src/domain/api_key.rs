@@ -1,10 +1,14 @@
 //! API keys: the form of the secret, and when a key is good.
 
+use std::collections::BTreeMap;
+
+use super::effective::{Effective, Source};
 use super::issue::Invalid;
-use super::names::{OrgId, RecordId, UserId};
+use super::names::{LimitKeyName, OrgId, RecordId, UserId};
 use super::refusal::{Presented, Refusal};
 use super::scope::{Reach, Scopes};
 use super::time::UtcMillis;
+use super::value::Value;
 
 /// The prefix of the secrets that Plimsoll makes.
 pub const SECRET_PREFIX: &str = "plm";
@@ -33,6 +37,9 @@ pub fn shown_part(secret: &str) -> Result<&str, Invalid> {
     secret.get(..shown).filter(|_| is_prefix && is_hex).ok_or_else(invalid)
 }
 
+/// The rates that an API key has of its own: values of limit keys of kind rate, each in the place of its org's.
+pub type OwnRates = BTreeMap<LimitKeyName, Value>;
+
 /// What is known of an API key when it is presented.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKey {
@@ -52,6 +59,8 @@ pub struct ApiKey {
     pub org_banned: bool,
     /// Whether its user is banned.
     pub user_banned: bool,
+    /// The rates that are its own.
+    pub rates: OwnRates,
 }
 
 impl ApiKey {
@@ -69,15 +78,28 @@ impl ApiKey {
         }
     }
 
+    /// What applies to this key, where `of_org` is what applies to its org: its own value, else the org's.
+    ///
+    /// Its own value replaces the org's whole, with all overrides.
+    pub fn rate(&self, limit_key: &LimitKeyName, of_org: Effective) -> Effective {
+        own_rate(&self.rates, limit_key).unwrap_or(of_org)
+    }
+
     /// Whose data it may touch.
     pub fn reach(&self) -> Reach {
         Reach::of(self.org.clone())
     }
 }
 
+/// The value of these that stands in the place of the org's, if there is one.
+pub fn own_rate(rates: &OwnRates, limit_key: &LimitKeyName) -> Option<Effective> {
+    rates.get(limit_key).map(|value| Effective { value: *value, source: Source::Override })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::bound::{Bound, Quantity};
 
     #[test]
     fn a_secret_is_a_prefix_and_64_lowercase_hex_digits() {
@@ -95,6 +117,34 @@ mod tests {
         ];
         for secret in bad {
             assert!(shown_part(&secret).is_err(), "{secret}");
+        }
+    }
+
+    fn max(limit: u64) -> Value {
+        Value::Max(Bound::Limited(Quantity::saturating(limit)))
+    }
+
+    #[test]
+    fn what_a_key_has_of_its_own_stands_in_the_place_of_its_orgs() {
+        let name = |name: &str| LimitKeyName::parse(name).expect("a name");
+        let rates = OwnRates::from([(name("minute"), max(600)), (name("hour"), Value::Max(Bound::Unlimited))]);
+        let key = ApiKey {
+            id: RecordId::parse("key_1").expect("an id"),
+            org: None,
+            user: None,
+            scopes: Scopes::default(),
+            expires_at: None,
+            revoked: false,
+            org_banned: false,
+            user_banned: false,
+            rates,
+        };
+        let own = |value| Effective { value, source: Source::Override };
+        for source in [Source::Override, Source::Tier, Source::Default] {
+            let of_org = Effective { value: max(60), source };
+            assert_eq!(key.rate(&name("minute"), of_org), own(max(600)));
+            assert_eq!(key.rate(&name("hour"), of_org), own(Value::Max(Bound::Unlimited)));
+            assert_eq!(key.rate(&name("day"), of_org), of_org);
         }
     }
 }

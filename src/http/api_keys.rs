@@ -14,15 +14,20 @@ use super::service::App;
 use super::texts::{Text, checked};
 use super::writer::{Idempotent, Once, View, Writer};
 use crate::clock;
+use crate::domain::api_key::OwnRates;
+use crate::domain::issue::Issue;
 use crate::domain::limit_key::MAX_LABEL;
-use crate::domain::names::{OrgId, RecordId, ScopeName, UserId};
+use crate::domain::names::{LimitKeyName, OrgId, RecordId, ScopeName, UserId};
 use crate::domain::scope::Scopes;
 use crate::domain::time::UtcMillis;
+use crate::domain::value::WrittenValue;
 use crate::identity::secret::NewSecret;
-use crate::store::commands::{CreateApiKey, DeleteApiKey, NewSecret as SecretRecord, PatchApiKey, RotateApiKey};
+use crate::store::commands::{CreateApiKey, DeleteApiKey, NewSecret as SecretRecord, PatchApiKey, RotateApiKey, WrittenRates};
 use crate::store::{ApiKeyFilter, ApiKeyInfo, Listing, Stored};
 use crate::wire::Issues;
+use crate::wire::entries::Entries;
 use crate::wire::patch::Patch;
+use crate::wire::value::{MAX_RATES, RateLimits};
 
 /// The longest overlap of a rotation: 30 days.
 const MAX_OVERLAP_SECONDS: u64 = 2_592_000;
@@ -56,6 +61,13 @@ pub struct ApiKeyView {
     /// When it was revoked; null when it was not.
     #[schema(required)]
     revoked_at: Option<UtcMillis>,
+    /// The rates that are its own: for limit keys of kind rate, each in the place of its org's value.
+    #[schema(value_type = RateLimits)]
+    rate_limits: OwnRates,
+    /// When it was last used, to some minutes: use is written down seldom, so this is up to six minutes early. Null when it never was.
+    /// It changes neither `updatedAt` nor the `ETag`.
+    #[schema(required)]
+    last_used_at: Option<UtcMillis>,
     /// When it was made.
     created_at: UtcMillis,
     /// When it last changed.
@@ -78,11 +90,23 @@ pub struct ApiKeyWithSecret {
 
 impl From<&Stored<ApiKeyInfo>> for ApiKeyView {
     fn from(stored: &Stored<ApiKeyInfo>) -> Self {
-        let ApiKeyInfo { id, name, org, user, scopes, shown, expires_at, revoked_at } = stored.value.clone();
-        let mut shown = shown.into_iter();
-        let prefix = shown.next().unwrap_or_default();
-        let (overlapping, created_at, updated_at) = (shown.collect(), stored.created_at, stored.updated_at);
-        Self { id, name, prefix, overlapping, org, user, scopes, expires_at, revoked_at, created_at, updated_at }
+        let key = stored.value.clone();
+        let mut shown = key.shown.into_iter();
+        Self {
+            id: key.id,
+            name: key.name,
+            prefix: shown.next().unwrap_or_default(),
+            overlapping: shown.collect(),
+            org: key.org,
+            user: key.user,
+            scopes: key.scopes,
+            expires_at: key.expires_at,
+            revoked_at: key.revoked_at,
+            rate_limits: key.rates,
+            last_used_at: key.last_used_at,
+            created_at: stored.created_at,
+            updated_at: stored.updated_at,
+        }
     }
 }
 
@@ -157,10 +181,15 @@ pub const CREATE: Doc = Doc {
     tag: API_KEYS,
     summary: "Make an API key",
     text: "The secret is in `key`, this once. A key without `org` is a platform key and may ask about every org; an org's key sees its own org only, and can never hold \
-           `admin`. An org, or a scope, that does not exist is a 400.",
+           `admin`. An org, or a scope, that does not exist is a 400.\n\nWith `rateLimits` the key has rates of its own: an entry replaces what its org has \
+           for that limit key, overrides and all, for this key only; its `source` is then `override`.",
     examples: &[
         ("a platform key for a backend", r#"{"name":"billing service"}"#),
         ("an org's key", r#"{"name":"Acme dashboard","org":"demo-free","scopes":["read"]}"#),
+        (
+            "a key with a rate of its own",
+            r#"{"name":"Acme importer","org":"demo-free","rateLimits":{"v1_api_requests_per_key":{"max":600}}}"#,
+        ),
     ],
     errors: &[],
 };
@@ -186,16 +215,28 @@ pub struct ApiKeyBody {
     /// The first moment that it is no longer good at; never when left out.
     #[deserr(default)]
     expires_at: Option<UtcMillis>,
+    /// Rates of its own: names of limit keys of kind rate, each with the value that replaces the org's for this key. At most 64.
+    #[deserr(default)]
+    #[schema(value_type = Option<RateLimits>)]
+    rate_limits: Option<Entries<LimitKeyName, WrittenValue>>,
 }
 
 fn bounded(scopes: Option<Vec<ScopeName>>) -> Result<Option<Vec<ScopeName>>, ApiError> {
     match scopes {
         Some(scopes) if scopes.len() > MAX_SCOPES => {
-            let issue = crate::domain::issue::Issue::new("scopes", format!("must have at most {MAX_SCOPES} items"));
+            let issue = Issue::new("scopes", format!("must have at most {MAX_SCOPES} items"));
             Err(ApiError::InvalidBody(vec![issue]))
         }
         scopes => Ok(scopes),
     }
+}
+
+fn bounded_rates(rates: Entries<LimitKeyName, WrittenValue>) -> Result<WrittenRates, ApiError> {
+    if rates.0.len() > MAX_RATES {
+        let issue = Issue::new("rateLimits", format!("must have at most {MAX_RATES} entries"));
+        return Err(ApiError::InvalidBody(vec![issue]));
+    }
+    Ok(rates.0)
 }
 
 /// Makes an API key.
@@ -204,11 +245,12 @@ pub async fn create(
     writer: Writer<Once>,
     body: Body<ApiKeyBody>,
 ) -> Result<Created<ApiKeyWithSecret>, ApiError> {
-    let ApiKeyBody { name, org, user, scopes, expires_at } = body.value;
+    let ApiKeyBody { name, org, user, scopes, expires_at, rate_limits } = body.value;
     checked([Text("name", Some(&name), MAX_LABEL)])?;
     let scopes = bounded(scopes)?.unwrap_or_else(|| Scopes::built_in(&["read", "write"]).iter().cloned().collect());
+    let rates = bounded_rates(rate_limits.unwrap_or_default())?;
     let (secret, record) = new_secret()?;
-    let command = CreateApiKey { name, org, user, scopes, expires_at, secret: record };
+    let command = CreateApiKey { name, org, user, scopes, expires_at, rates, secret: record };
     writer.run(&permit, &body.bytes, command, with_secret(secret)).await
 }
 
@@ -217,7 +259,7 @@ pub const PATCH: Doc = Doc {
     id: "patchApiKey",
     tag: API_KEYS,
     summary: "Change an API key, or revoke it",
-    text: "What is left out stays; `null` clears `user` and `expiresAt`. `\"revoked\": true` refuses it from the next request on and cannot be undone.",
+    text: "What is left out stays; `null` clears `user`, `expiresAt` and `rateLimits`; lists and `rateLimits` are replaced whole. `\"revoked\": true` refuses it from the next request on and cannot be undone.",
     examples: &[("rename", r#"{"name":"old dashboard"}"#), ("revoke", r#"{"revoked":true}"#)],
     errors: &["not_found"],
 };
@@ -243,6 +285,10 @@ pub struct ApiKeyPatchBody {
     #[deserr(default)]
     #[schema(value_type = Option<UtcMillis>)]
     expires_at: Patch<UtcMillis>,
+    /// All of its own rates, in the place of those that it had; null for none.
+    #[deserr(default)]
+    #[schema(value_type = Option<RateLimits>)]
+    rate_limits: Patch<Entries<LimitKeyName, WrittenValue>>,
     /// `true` revokes it.
     #[deserr(default)]
     revoked: Option<bool>,
@@ -255,10 +301,12 @@ pub async fn patch(
     writer: Writer<Idempotent>,
     body: Body<ApiKeyPatchBody>,
 ) -> Result<Changed<ApiKeyView>, ApiError> {
-    let ApiKeyPatchBody { name, user, scopes, expires_at, revoked } = body.value;
+    let ApiKeyPatchBody { name, user, scopes, expires_at, rate_limits, revoked } = body.value;
     checked([Text("name", name.as_deref(), MAX_LABEL)])?;
     let scopes = bounded(scopes)?;
-    let command = PatchApiKey { id: path.0, name, user: user.into(), scopes, expires_at: expires_at.into(), revoked };
+    let rates = Option::<Option<_>>::from(rate_limits).map(|rates| bounded_rates(rates.unwrap_or_default())).transpose()?;
+    let (user, expires_at) = (user.into(), expires_at.into());
+    let command = PatchApiKey { id: path.0, name, user, scopes, expires_at, rates, revoked };
     writer.run(&permit, &body.bytes, command, View::changed).await
 }
 
@@ -293,7 +341,7 @@ pub async fn rotate(
     let overlap_seconds = body.0.value.overlap_seconds.unwrap_or_default().get();
     if overlap_seconds > MAX_OVERLAP_SECONDS {
         let range = format!("must be a whole number from 0 to {MAX_OVERLAP_SECONDS}");
-        return Err(ApiError::InvalidBody(vec![crate::domain::issue::Issue::new("overlapSeconds", range)]));
+        return Err(ApiError::InvalidBody(vec![Issue::new("overlapSeconds", range)]));
     }
     let (secret, record) = new_secret()?;
     let command = RotateApiKey { id: path.0, overlap_seconds, secret: record };

@@ -143,6 +143,12 @@ fn bearer(header: &HeaderValue) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && credential.len() <= MAX_CREDENTIAL_BYTES).then_some(credential)
 }
 
+/// The part that may be shown of the API key that was sent, if it has the form of one.
+pub fn shown_credential(headers: &HeaderMap) -> Option<&str> {
+    let (_, credential) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    shown_part(credential).ok()
+}
+
 /// Finds out who is calling, or nothing when no credential was sent.
 pub async fn identify(service: &Service, headers: &HeaderMap) -> Option<Identity> {
     let mut presented = headers.get_all(AUTHORIZATION);
@@ -174,6 +180,9 @@ async fn by_api_key(service: &Service, secret: &str) -> Result<Caller, ApiError>
         }
     };
     key.admit(now)?;
+    if origin == Origin::Stored {
+        service.directory.note_use(&key, now);
+    }
     Ok(Caller::Key(key, origin))
 }
 

@@ -59,7 +59,7 @@ pub struct CheckBody {
     /// interval: the interval asked for, in the limit key's unit. Required.
     #[deserr(default)]
     requested: Option<Quantity>,
-    /// rate: the API key whose window it is. Required.
+    /// rate: the API key whose window it is, and whose own rate applies if it has one. Required.
     #[deserr(default)]
     key_id: Option<RecordId>,
 }

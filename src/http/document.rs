@@ -104,16 +104,19 @@ impl<'a> Description<'a> {
 
     /// The scope that the caller needs.
     pub fn secured(&mut self, scope: &str) {
-        self.errors.extend([
-            "invalid_api_key",
-            "invalid_token",
-            "insufficient_scope",
-            "org_banned",
-            "user_banned",
-            "unavailable",
-        ]);
+        self.errors.insert("insufficient_scope");
+        self.secured_by(&[scope]);
+    }
+
+    /// For every caller that is known, whatever its scopes.
+    pub fn secured_without_scope(&mut self) {
+        self.secured_by(&[]);
+    }
+
+    fn secured_by(&mut self, scopes: &[&str]) {
+        self.errors.extend(["invalid_api_key", "invalid_token", "org_banned", "user_banned", "unavailable"]);
         let operation = std::mem::take(&mut self.operation);
-        self.operation = operation.security(SecurityRequirement::new("bearer", [scope]));
+        self.operation = operation.security(SecurityRequirement::new("bearer", scopes.iter().copied()));
     }
 
     /// Explicitly open to everybody.

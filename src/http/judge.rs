@@ -78,14 +78,18 @@ pub async fn asked<'a>(
     service: &Service,
     fresh: &'a Fresh,
     caller: &Caller,
-    (org, limit_key): (&OrgId, &LimitKeyName),
+    (org_id, limit_key): (&OrgId, &LimitKeyName),
     written: WrittenQuestion,
     now: UtcMillis,
 ) -> Result<Asked<'a>, ApiError> {
-    let org = visible_org(service, fresh, caller, org, now).await?;
+    let org = visible_org(service, fresh, caller, org_id, now).await?;
     let limit_key = asked_about(fresh, limit_key)?;
     let question = written.about(limit_key).map_err(ApiError::InvalidBody)?;
-    let effective = fresh.catalogue.effective(&org, limit_key, now);
+    let of_org = fresh.catalogue.effective(&org, limit_key, now);
+    let effective = match &question {
+        Question::Happen { key_id } => service.directory.own_rate(org_id, key_id, &limit_key.name).await?.unwrap_or(of_org),
+        Question::Add { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => of_org,
+    };
     Ok(Asked { limit_key, question, org, effective })
 }
 

@@ -38,5 +38,6 @@ mod tiers;
 pub mod unparsed;
 mod usage;
 mod users;
+mod whoami;
 mod windows;
 mod writer;

@@ -7,7 +7,7 @@ use super::error::ApiError;
 use super::router::{Table, readable};
 use super::{
     api_keys, audit, authorize, catalog, check, consume, docs, entitlements, forward_auth, health, limit_keys, orgs, overrides,
-    removed_endpoints, reservations, scopes, tier_limits, tiers, usage, users,
+    removed_endpoints, reservations, scopes, tier_limits, tiers, usage, users, whoami,
 };
 
 /// The groups of operations, in order, with what they are for.
@@ -104,6 +104,7 @@ pub fn table() -> Table {
         .on(PATCH,  "/v1/admin/api-keys/{id}",                      &api_keys::PATCH,            api_keys::patch)
         .on(DELETE, "/v1/admin/api-keys/{id}",                      &api_keys::DELETE,           api_keys::delete)
         .on(POST,   "/v1/admin/api-keys/{id}/rotate",               &api_keys::ROTATE,           api_keys::rotate)
+        .on(GET,    "/v1/whoami",                                   &whoami::GET,                whoami::get)
         .on(GET,    "/v1/admin/removed-endpoints",                  &removed_endpoints::LIST,    removed_endpoints::list)
         .on(POST,   "/v1/admin/removed-endpoints",                  &removed_endpoints::CREATE,  removed_endpoints::create)
         .on(DELETE, "/v1/admin/removed-endpoints/{id}",             &removed_endpoints::DELETE,  removed_endpoints::delete)

@@ -55,6 +55,8 @@ pub struct Claims {
     pub org: Option<OrgId>,
     /// What it may do. Never `admin` when there is an org.
     pub scopes: Scopes,
+    /// The first moment that it is no longer good at.
+    pub expires_at: UtcMillis,
 }
 
 /// Why a token got no further.

@@ -223,7 +223,8 @@ impl Payload {
         if org.is_some() && scopes.grants(ADMIN) {
             return refused("the token of an org can never administer");
         }
-        Ok(Claims { subject: self.sub, org, scopes })
+        let expires_at = UtcMillis::new(0).plus_seconds(self.exp);
+        Ok(Claims { subject: self.sub, org, scopes, expires_at })
     }
 
     fn check_times(&self, now: UtcMillis) -> Result<(), TokenRefused> {

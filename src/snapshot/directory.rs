@@ -9,19 +9,23 @@ use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::RandomState;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::catalogue::Catalogue;
 use super::fences::{Fences, Group, Subject};
 use super::known::{Entry, KnownOrg, Stamp};
 use super::near;
-use crate::domain::api_key::ApiKey;
-use crate::domain::names::OrgId;
+use super::uses::Uses;
+use crate::domain::api_key::{self, ApiKey, OwnRates};
+use crate::domain::effective::Effective;
+use crate::domain::names::{LimitKeyName, OrgId, RecordId};
 use crate::domain::time::UtcMillis;
 use crate::store::{Store, StoreError};
 
 /// How many records a cache makes room for at its start.
 const EXPECTED_RECORDS: u64 = 1_024;
+/// How many uses of keys are written at once: some milliseconds of the right to write.
+const USES_PER_STEP: usize = 1_000;
 /// How often a record is read again when it changes while it is being read, before it is answered uncached.
 const LOAD_ATTEMPTS: usize = 3;
 
@@ -60,8 +64,18 @@ pub(super) struct Inner {
     revisions: watch::Sender<u64>,
     orgs: Cache<OrgId, Entry<KnownOrg>>,
     api_keys: Cache<[u8; 32], Entry<Arc<ApiKey>>>,
+    rates: Cache<RecordId, Entry<Arc<KeyRates>>>,
+    uses: Uses,
+    /// Held while uses are written down, so that whoever stops waits for who was at it.
+    writing: Mutex<()>,
     /// Tells it from the other directories of the process.
     number: u64,
+}
+
+/// What a question about an API key's window needs to know of the key.
+struct KeyRates {
+    org: Option<OrgId>,
+    rates: OwnRates,
 }
 
 /// How many directories the process has opened.
@@ -79,6 +93,9 @@ impl Directory {
             revisions: watch::Sender::new(revision),
             orgs: cache_of(sizes.orgs),
             api_keys: cache_of(sizes.api_keys),
+            rates: cache_of(sizes.api_keys),
+            uses: Uses::new(),
+            writing: Mutex::new(()),
             number: OPENED.fetch_add(1, Ordering::Relaxed),
         };
         let directory = Self { inner: Arc::new(inner) };
@@ -149,6 +166,44 @@ impl Directory {
             near::keep(directory, &hash, key, *stamp);
         }
         Ok(entry.record)
+    }
+
+    /// The value of a limit key of kind rate that an API key has in the place of its org's, if it is a key of this org or of none.
+    pub async fn own_rate(
+        &self,
+        org: &OrgId,
+        id: &RecordId,
+        limit_key: &LimitKeyName,
+    ) -> Result<Option<Effective>, StoreError> {
+        let load = || async {
+            let found = self.inner.store.rates_of_key(id).await?;
+            let groups = [Some(Group::of(Subject::ApiKey(id.as_str()))), None, None];
+            Ok((found.map(|(org, rates)| Arc::new(KeyRates { org, rates })), groups))
+        };
+        let found = self.cached(&self.inner.rates, id, load).await?.record;
+        let of_org = found.filter(|known| known.org.as_ref().is_none_or(|own| own == org));
+        Ok(of_org.and_then(|known| api_key::own_rate(&known.rates, limit_key)))
+    }
+
+    /// Notes that a key that was looked up here is used, also by whom it is asked about. It costs next to nothing.
+    pub fn note_use(&self, key: &ApiKey, now: UtcMillis) {
+        self.inner.uses.note(&key.id, now);
+    }
+
+    /// Writes down when keys were last used, in steps. Others have their turn between two steps.
+    ///
+    /// What cannot be written is kept, and written by the next call.
+    pub async fn write_uses(&self) -> Result<(), StoreError> {
+        let _turn = self.inner.writing.lock().await;
+        let mut rest = self.inner.uses.take();
+        while !rest.is_empty() {
+            let step = rest.split_off(rest.len().saturating_sub(USES_PER_STEP));
+            if let Err(error) = self.inner.store.write_uses(step.clone()).await {
+                self.inner.uses.put_back(rest.into_iter().chain(step));
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     async fn cached<K, T, F>(&self, cache: &Cache<K, Entry<T>>, key: &K, load: F) -> Result<Entry<T>, StoreError>

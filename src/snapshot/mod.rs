@@ -7,6 +7,7 @@ mod fences;
 mod follow;
 mod known;
 mod near;
+mod uses;
 
 pub use catalogue::{Catalogue, PerRequest};
 pub use directory::{CacheSizes, Current, Directory};

@@ -13,6 +13,7 @@ mod error;
 mod expected;
 mod file;
 mod lane;
+mod lists;
 mod location;
 mod once;
 mod open;
@@ -27,6 +28,7 @@ mod seal;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod uses;
 mod write;
 
 use std::fs::File;
@@ -43,11 +45,12 @@ pub use doctor::{Finding, Report, examine};
 pub use error::StoreError;
 pub use expected::{Expected, IfMatch};
 pub use lane::Lane;
+pub use lists::{ApiKeyFilter, AuditFilter, Listing, OrgFilter, PageRequest};
 pub use once::{Executed, IdempotentCall, Recorded, RunningCall};
 pub use open::{Access, OpenError};
 pub use records::{
-    Actor, ApiKeyFilter, ApiKeyInfo, AuditEntry, AuditFilter, Ban, ChangeRef, Listing, Object, Org, OrgFacts, OrgFilter,
-    OverrideInfo, PageRequest, RemovedEndpoint, ScopeInfo, Stored, TierInfo, TierLimit, User,
+    Actor, ApiKeyInfo, AuditEntry, Ban, ChangeRef, Object, Org, OrgFacts, OverrideInfo, RemovedEndpoint, ScopeInfo, Stored,
+    TierInfo, TierLimit, User,
 };
 pub use write::{Command, Created, WriteContext, WriteTx, Written};
 

@@ -3,12 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use entity::{api_key, api_key_scope, api_key_secret, limit_key, org, org_override, scope, tier, tier_limit};
+use entity::{api_key, api_key_rate, api_key_scope, api_key_secret, limit_key, org, org_override, scope, tier, tier_limit};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::error::StoreError;
-use super::records::{ApiKeyInfo, Listing, OrgFacts, OverrideInfo, PageRequest, Stored, TierInfo, TierLimit};
-use super::rows::{Key, Record, stored, text};
+use super::lists::{Listing, PageRequest};
+use super::records::{ApiKeyInfo, OrgFacts, OverrideInfo, Stored, TierInfo, TierLimit};
+use super::rows::{Key, Record, stored, text, value};
+use crate::domain::api_key::OwnRates;
 use crate::domain::limit_key::LimitKey;
 use crate::domain::names::{OrgId, ScopeName};
 use crate::domain::plan::{Plan, Tier};
@@ -88,7 +90,7 @@ pub(super) async fn scope_names(db: &impl ConnectionTrait) -> Result<Vec<ScopeNa
     built_in.chain(own.iter().map(|row| row.name.as_str())).map(text).collect()
 }
 
-/// API keys with their scopes, and with those of their secrets that are still good at `now`.
+/// API keys with their scopes and rates, and with those of their secrets that are still good at `now`.
 pub(super) async fn api_keys(
     db: &impl ConnectionTrait,
     rows: &[api_key::Model],
@@ -111,14 +113,32 @@ pub(super) async fn api_keys(
     for row in secrets {
         shown_of.entry(row.key_id).or_default().push(row.shown);
     }
+    let mut rates_of = rates_of(db, ids()).await?;
     let complete = |row: &api_key::Model| {
         let mut key = stored::<ApiKeyInfo>(row)?;
         key.value.scopes = scopes_of.remove(&row.id).unwrap_or_default().into_iter().collect();
         key.value.shown = shown_of.remove(&row.id).unwrap_or_default();
+        key.value.rates = rates_of.remove(&row.id).unwrap_or_default();
         Ok(key)
     };
     rows.iter().map(complete).collect()
 }
+
+/// The rates that each of these API keys has of its own.
+pub(super) async fn rates_of(
+    db: &impl ConnectionTrait,
+    ids: impl Iterator<Item = &str>,
+) -> Result<HashMap<String, OwnRates>, StoreError> {
+    let rows = api_key_rate::Entity::find().filter(api_key_rate::Column::KeyId.is_in(ids)).all(db).await?;
+    let mut rates: HashMap<String, OwnRates> = HashMap::new();
+    for row in rows {
+        rates.entry(row.key_id).or_default().insert(text(&row.limit_key)?, value(RATE_FORM, row.max)?);
+    }
+    Ok(rates)
+}
+
+/// The form of every value of a rate.
+pub(super) const RATE_FORM: &str = "max";
 
 /// The API key with this id.
 pub(super) async fn api_key(

@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 
+use crate::domain::api_key::OwnRates;
 use crate::domain::effective;
 use crate::domain::names::{LimitKeyName, OrgId, RecordId, ScopeName, TierName, UserId};
 use crate::domain::scope::Scopes;
@@ -21,24 +22,6 @@ pub struct Stored<T> {
     pub created_at: UtcMillis,
     /// When it last changed.
     pub updated_at: UtcMillis,
-}
-
-/// Which part of a list is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageRequest {
-    /// How many at most.
-    pub limit: u64,
-    /// The last key of the page before.
-    pub after: Option<String>,
-}
-
-/// One page of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing<T> {
-    /// What is on it.
-    pub items: Vec<T>,
-    /// What to pass as `after` for the next page; nothing on the last one.
-    pub next: Option<String>,
 }
 
 /// The kinds of object that change.
@@ -248,6 +231,12 @@ pub struct ApiKeyInfo {
     pub expires_at: Option<UtcMillis>,
     /// Set when it was revoked.
     pub revoked_at: Option<UtcMillis>,
+    /// The rates that are its own.
+    #[serde(rename = "rateLimits")]
+    pub rates: OwnRates,
+    /// When it was last used, some minutes late. To be used is no change, so the log does not speak of it.
+    #[serde(skip)]
+    pub last_used_at: Option<UtcMillis>,
 }
 
 /// An endpoint of the product that no longer exists.
@@ -357,41 +346,4 @@ pub struct OrgFacts {
     pub banned: bool,
     /// Its overrides that had not expired when they were read, oldest first.
     pub overrides: Vec<effective::Override>,
-}
-
-/// Which orgs to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OrgFilter {
-    /// Those of this tier.
-    pub tier: Option<TierName>,
-    /// Those that are banned, or those that are not.
-    pub banned: Option<bool>,
-}
-
-/// Which API keys to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ApiKeyFilter {
-    /// Those of this org.
-    pub org: Option<OrgId>,
-    /// Those of this user.
-    pub user: Option<UserId>,
-}
-
-/// Which changes to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AuditFilter {
-    /// Of this kind of object.
-    pub object: Option<Object>,
-    /// Of this object.
-    pub object_id: Option<String>,
-    /// Of objects of this org.
-    pub org: Option<OrgId>,
-    /// By this API key or subject, or by all actors of this kind.
-    pub actor: Option<String>,
-    /// That did this.
-    pub action: Option<String>,
-    /// At or after this moment.
-    pub from: Option<UtcMillis>,
-    /// Before this moment.
-    pub to: Option<UtcMillis>,
 }

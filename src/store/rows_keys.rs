@@ -5,6 +5,7 @@ use entity::{api_key, removed_endpoint, scope};
 use super::error::StoreError;
 use super::records::{ApiKeyInfo, Object, RemovedEndpoint, ScopeInfo};
 use super::rows::{Key, Record, Stamps, moment, optional, text};
+use crate::domain::api_key::OwnRates;
 use crate::domain::names::OrgId;
 use crate::domain::scope::Scopes;
 use crate::domain::time::UtcMillis;
@@ -37,7 +38,7 @@ impl Record for ScopeInfo {
     }
 }
 
-/// Its scopes and secrets are rows of other tables: whoever reads the row adds them.
+/// Its scopes, rates and secrets are rows of other tables: whoever reads the row adds them.
 impl Record for ApiKeyInfo {
     type Entity = api_key::Entity;
     type Row = api_key::Model;
@@ -54,6 +55,8 @@ impl Record for ApiKeyInfo {
             shown: Vec::new(),
             expires_at: moment(row.expires_at),
             revoked_at: moment(row.revoked_at),
+            rates: OwnRates::new(),
+            last_used_at: moment(row.last_used_at),
         })
     }
 
@@ -73,6 +76,7 @@ impl Record for ApiKeyInfo {
             created_at,
             updated_at,
             revision,
+            last_used_at: self.last_used_at.map(UtcMillis::get),
         }
     }
 

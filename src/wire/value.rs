@@ -7,8 +7,10 @@ use utoipa::openapi::{OneOfBuilder, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::Issues;
+use super::schema::text;
 use crate::domain::bound::Quantity;
 use crate::domain::limit_key::Kind;
+use crate::domain::names::NAME_PATTERN;
 use crate::domain::value::{Value, WrittenValue};
 
 /// A null is not a value: it must not pass for a field that was left out, or for no limit.
@@ -70,6 +72,25 @@ fn forms() -> RefOr<Schema> {
                 feature; `unlimited` instead for the first four kinds.";
     forms.description(Some(text)).examples([json!({"max": 5})]).into()
 }
+
+/// The most rates of its own that an API key has.
+pub const MAX_RATES: usize = 64;
+
+/// The rates that an API key has of its own, as the document shows them.
+pub struct RateLimits;
+
+impl PartialSchema for RateLimits {
+    fn schema() -> RefOr<Schema> {
+        let name = text(NAME_PATTERN, "The name of a limit key of kind rate.", "v1_api_requests_per_key").build();
+        let rates = ObjectBuilder::new().schema_type(Type::Object).property_names(Some(Schema::Object(name)));
+        let rates = rates.additional_properties(Some(RefOr::from(Schema::from(forms_of(Kind::Rate).build()))));
+        let text = "Values that an API key has in the place of its org's, by the names of limit keys of kind rate.";
+        let example = json!({"v1_api_requests_per_key": {"max": 600}});
+        rates.max_properties(Some(MAX_RATES)).description(Some(text)).examples([example]).into()
+    }
+}
+
+impl ToSchema for RateLimits {}
 
 impl PartialSchema for WrittenValue {
     fn schema() -> RefOr<Schema> {

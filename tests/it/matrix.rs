@@ -13,6 +13,8 @@ use crate::harness::{Actor, Answer, Operation, Plimsoll};
 const PUBLIC: [&str; 3] = ["livez", "readyz", "metrics"];
 /// Operations that proxies call without a credential of their own: the one that they bring is a customer's, and what is asked about.
 const BY_PROXIES: [&str; 2] = ["forwardAuth", "forwardAuthPath"];
+/// Operations for everybody who is known, whatever the scopes, on purpose. They speak of nobody but the caller.
+const FOR_ANYONE: [&str; 1] = ["whoami"];
 /// Operations that name an org and that an org's own key may call.
 const ABOUT_ONE_ORG: [&str; 13] = [
     "authorize",
@@ -149,6 +151,7 @@ fn calls(made: &Made) -> Vec<Call> {
         public("listUsage", "/v1/orgs/acme/usage"),
         post("reconcileUsage", "/v1/orgs/acme/usage/seats", json!({"current": 1})),
         post("authorize", "/v1/authorize", json!({"apiKey": made.customer, "method": "GET", "path": "/x"})),
+        public("whoami", "/v1/whoami"),
         get("listAudit", "audit"),
         public("livez", "/livez"),
         public("readyz", "/readyz"),
@@ -156,13 +159,23 @@ fn calls(made: &Made) -> Vec<Call> {
     ]
 }
 
-/// The scope that the document says an operation needs; none when it is open to everybody.
-fn scope_of(operation: &Operation) -> Option<&str> {
+/// What an operation asks of its caller.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs<'a> {
+    Nothing,
+    Credential,
+    Scope(&'a str),
+}
+
+/// What the document says that an operation asks of its caller.
+fn needs(operation: &Operation) -> Needs<'_> {
     let security = operation.value["security"].as_array().expect("security");
     assert_eq!(security.len(), 1, "{}", operation.id);
-    match security[0]["bearer"].as_array() {
-        Some(scopes) => Some(scopes[0].as_str().expect("a scope")),
-        None => None,
+    match security[0]["bearer"].as_array().map(Vec::as_slice) {
+        None => Needs::Nothing,
+        Some([]) => Needs::Credential,
+        Some([scope]) => Needs::Scope(scope.as_str().expect("a scope")),
+        Some(scopes) => panic!("{}: {scopes:?}", operation.id),
     }
 }
 
@@ -185,12 +198,16 @@ async fn the_matrix_knows_every_operation_of_the_document() {
     let documented = server.document().operations().iter().map(|operation| operation.id.as_str());
     let documented: BTreeSet<&str> = documented.filter(|id| !BY_PROXIES.contains(id)).collect();
     assert_eq!(known, documented);
-    let public = calls.iter().filter(|call| scope_of(operation(&server, call)).is_none());
-    assert_eq!(public.map(|call| call.id).collect::<BTreeSet<_>>(), PUBLIC.into());
+    let that_need = |what| {
+        let found = calls.iter().filter(|call| needs(operation(&server, call)) == what);
+        found.map(|call| call.id).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(that_need(Needs::Nothing), PUBLIC.into());
+    assert_eq!(that_need(Needs::Credential), FOR_ANYONE.into());
     for call in &calls {
         let operation = operation(&server, call);
         let is_admin = operation.template.starts_with("/v1/admin/");
-        assert_eq!(scope_of(operation) == Some("admin"), is_admin, "{}: scope admin is for /v1/admin", call.id);
+        assert_eq!(needs(operation) == Needs::Scope("admin"), is_admin, "{}: scope admin is for /v1/admin", call.id);
     }
 }
 
@@ -213,12 +230,18 @@ async fn who_lacks_the_scope_is_refused_before_the_body_is_read() {
     }
     for call in &calls {
         let operation = operation(&server, call);
-        let Some(required) = scope_of(operation) else {
-            call_badly(&server.anonymous(), operation, call).await.is(200);
+        let anonymous = call_badly(&server.anonymous(), operation, call).await;
+        if needs(operation) == Needs::Nothing {
+            anonymous.is(200);
+            continue;
+        }
+        anonymous.fails(401, "invalid_api_key");
+        let Needs::Scope(required) = needs(operation) else {
+            for key in &keys {
+                call_badly(key, operation, call).await.is(200);
+            }
             continue;
         };
-        let anonymous = call_badly(&server.anonymous(), operation, call).await;
-        anonymous.fails(401, "invalid_api_key");
         for ((granted, _), key) in callers.iter().zip(&keys).filter(|((granted, _), _)| !granted.contains(&required)) {
             let answer = call_badly(key, operation, call).await;
             let meta = json!({"code": "insufficient_scope", "required": required, "granted": granted});
@@ -257,8 +280,8 @@ async fn who_holds_the_scope_succeeds() {
     for call in &calls {
         let operation = operation(&server, call);
         // The one scope is enough, and no other is looked at.
-        let scopes: Vec<&str> = all.into_iter().filter(|scope| scope_of(operation) == Some(scope)).collect();
-        let actor = if scopes.is_empty() { server.anonymous() } else { server.key(&scopes, None).await };
+        let scopes: Vec<&str> = all.into_iter().filter(|scope| needs(operation) == Needs::Scope(scope)).collect();
+        let actor = if needs(operation) == Needs::Nothing { server.anonymous() } else { server.key(&scopes, None).await };
         let answer = actor.call(&operation.method, &call.path, &call.body).await;
         assert!((200..300).contains(&answer.status), "{}: {} {}", call.id, answer.status, answer.text);
     }
@@ -351,7 +374,7 @@ async fn another_org_cannot_be_told_from_no_org() {
 async fn every_operation_that_an_orgs_key_may_call_is_probed_about_another_org() {
     let server = Plimsoll::start().await;
     // An org's key never holds admin, so what needs it is out of its reach.
-    let open =
-        server.document().operations().iter().filter(|operation| scope_of(operation).is_some_and(|scope| scope != "admin"));
+    let is_open = |operation: &&Operation| matches!(needs(operation), Needs::Scope(scope) if scope != "admin");
+    let open = server.document().operations().iter().filter(is_open);
     assert_eq!(open.map(|operation| operation.id.as_str()).collect::<BTreeSet<_>>(), ABOUT_ONE_ORG.into());
 }

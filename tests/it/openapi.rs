@@ -96,8 +96,9 @@ fn every_operation_has_the_errors_that_follow_from_what_it_takes() {
         let has =
             |status: &str, code: &str| !value["responses"][status]["content"]["application/json"]["examples"][code].is_null();
         assert!(has("500", "internal_error"), "{id}");
-        if value["security"][0]["bearer"].is_array() {
-            assert!(has("401", "invalid_api_key") && has("401", "invalid_token") && has("403", "insufficient_scope"), "{id}");
+        if let Some(scopes) = value["security"][0]["bearer"].as_array() {
+            assert!(has("401", "invalid_api_key") && has("401", "invalid_token") && has("403", "org_banned"), "{id}");
+            assert_eq!(has("403", "insufficient_scope"), !scopes.is_empty(), "{id}");
         }
         if value["requestBody"].is_object() {
             let expected = [("400", "invalid_body"), ("413", "payload_too_large"), ("415", "unsupported_media_type")];

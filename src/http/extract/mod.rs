@@ -13,5 +13,5 @@ pub use conditional::Preconditions;
 pub use fresh::{Demand, Fresh};
 pub use idempotency::IdempotencyKey;
 pub use path::Path;
-pub use permit::{Admin, Permission, Permit, Public, Read, Scope, Write};
+pub use permit::{Admin, Anyone, Permission, Permit, Public, Read, Scope, Write};
 pub use query::{Cursor, DenyStatus, Flag, PageLimit, Paging, Query, flag, page_of};

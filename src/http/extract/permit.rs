@@ -21,6 +21,9 @@ pub trait Scope: 'static {
     const NAME: &'static str;
 }
 
+/// In the place of a scope: whoever is known, whatever the caller may do.
+pub struct Anyone;
+
 /// The scope `read`.
 pub struct Read;
 /// The scope `write`.
@@ -48,15 +51,20 @@ pub struct Permit<S> {
     scope: PhantomData<S>,
 }
 
+/// Who calls, if that is known.
+fn known_caller(request: &HttpRequest) -> Result<Caller, ApiError> {
+    // Taken, not copied: a request has one permit.
+    let identity = request.extensions_mut().get_mut::<Seen>().and_then(|seen| seen.identity.take());
+    match identity {
+        Some(Identity::Known(caller)) => Ok(caller),
+        Some(Identity::Refused(error)) => Err(error),
+        None => Err(Refusal::InvalidApiKey(Presented::Nothing).into()),
+    }
+}
+
 impl<S: Scope> Permit<S> {
     fn of(request: &HttpRequest) -> Result<Self, ApiError> {
-        // Taken, not copied: a request has one permit.
-        let identity = request.extensions_mut().get_mut::<Seen>().and_then(|seen| seen.identity.take());
-        let caller = match identity {
-            Some(Identity::Known(caller)) => caller,
-            Some(Identity::Refused(error)) => return Err(error),
-            None => return Err(Refusal::InvalidApiKey(Presented::Nothing).into()),
-        };
+        let caller = known_caller(request)?;
         caller.scopes().require(S::NAME)?;
         Ok(Self { caller, scope: PhantomData })
     }
@@ -76,6 +84,21 @@ impl<S: Scope> FromRequest for Permit<S> {
 impl<S: Scope> Describe for Permit<S> {
     fn describe(description: &mut Description<'_>) {
         description.secured(S::NAME);
+    }
+}
+
+impl FromRequest for Permit<Anyone> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(known_caller(request).map(|caller| Self { caller, scope: PhantomData }))
+    }
+}
+
+impl Describe for Permit<Anyone> {
+    fn describe(description: &mut Description<'_>) {
+        description.secured_without_scope();
     }
 }
 

@@ -4,8 +4,10 @@ use entity::api_key_scope;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::super::{ApiKeyInfo, Command, Object, Org, StoreError, Stored, WriteTx, queries};
+use super::api_key_rates::{self, WrittenRates};
 use super::api_key_secrets::{NewSecret, add_secret, check_unused};
 use super::new_id;
+use crate::domain::api_key::OwnRates;
 use crate::domain::issue::Issue;
 use crate::domain::names::{OrgId, RecordId, ScopeName, UserId};
 use crate::domain::scope::Scopes;
@@ -24,6 +26,8 @@ pub struct CreateApiKey {
     pub scopes: Vec<ScopeName>,
     /// The first moment that it is no longer good at.
     pub expires_at: Option<UtcMillis>,
+    /// The rates that are its own.
+    pub rates: WrittenRates,
     /// Its secret.
     pub secret: NewSecret,
 }
@@ -36,16 +40,20 @@ impl Command for CreateApiKey {
         let mut issues = scope_issues(tx, &self.scopes, self.org.as_ref()).await?;
         issues.extend(org_issue(tx, self.org.as_ref()).await?);
         issues.extend(end_issue(self.expires_at, tx.now()));
+        let (rates, unfit) = api_key_rates::checked(tx, &self.rates, &OwnRates::new()).await?;
+        issues.extend(unfit);
         if !issues.is_empty() {
             return Err(StoreError::Invalid(issues));
         }
         check_unused(tx, &self.secret).await?;
-        let Self { name, org, user, scopes, expires_at, secret } = self;
+        let Self { name, org, user, scopes, expires_at, secret, .. } = self;
         let scopes: Scopes = scopes.into_iter().collect();
         let (id, shown) = (new_id("key")?, vec![secret.shown.clone()]);
-        let key = ApiKeyInfo { id, name, org, user, scopes, shown, expires_at, revoked_at: None };
+        let (revoked_at, last_used_at) = (None, None);
+        let key = ApiKeyInfo { id, name, org, user, scopes, shown, expires_at, revoked_at, rates, last_used_at };
         let made = tx.create(key).await?;
         insert_scopes(tx, &made.value).await?;
+        api_key_rates::insert(tx, &made.value).await?;
         add_secret(tx, &made.value.id, secret).await?;
         Ok(made)
     }
@@ -64,6 +72,8 @@ pub struct PatchApiKey {
     pub scopes: Option<Vec<ScopeName>>,
     /// The first moment that it is no longer good at, or that there is none.
     pub expires_at: Option<Option<UtcMillis>>,
+    /// All of the rates that are its own; empty for none.
+    pub rates: Option<WrittenRates>,
     /// True revokes it. A revocation is final.
     pub revoked: Option<bool>,
 }
@@ -73,18 +83,31 @@ impl Command for PatchApiKey {
 
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
         let before = find_target(tx, &self.id).await?;
-        let issues = self.issues(tx, &before.value).await?;
+        let mut issues = self.issues(tx, &before.value).await?;
+        let rates = match &self.rates {
+            Some(written) => {
+                let (rates, unfit) = api_key_rates::checked(tx, written, &before.value.rates).await?;
+                issues.extend(unfit);
+                Some(rates)
+            }
+            None => None,
+        };
         if !issues.is_empty() {
             return Err(StoreError::Invalid(issues));
         }
         let has_new_scopes = self.scopes.is_some();
         let action = if self.revoked == Some(true) { "revoke" } else { "update" };
-        let after = self.patched(before.value.clone(), tx.now());
+        let has_new_rates = rates.is_some();
+        let rates = rates.unwrap_or_else(|| before.value.rates.clone());
+        let after = ApiKeyInfo { rates, ..self.patched(before.value.clone(), tx.now()) };
         let changed = tx.replace(before, after, action).await?;
         if has_new_scopes {
             let own = api_key_scope::Column::KeyId.eq(changed.value.id.as_str());
             api_key_scope::Entity::delete_many().filter(own).exec(tx.db()).await?;
             insert_scopes(tx, &changed.value).await?;
+        }
+        if has_new_rates {
+            api_key_rates::replace(tx, &changed.value).await?;
         }
         Ok(changed)
     }

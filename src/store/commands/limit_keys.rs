@@ -1,6 +1,6 @@
 //! Changes of limit keys.
 
-use entity::{limit_key, limit_key_use, org_override, tier_limit};
+use entity::{api_key_rate, limit_key, limit_key_use, org_override, tier_limit};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::super::{Command, Created, StoreError, Stored, WriteTx};
@@ -97,12 +97,21 @@ impl Command for DeleteLimitKey {
     }
 }
 
-/// Some tier or org that holds a value for this limit key, as a sentence names it.
+/// Some tier, org or API key that holds a value for this limit key, as a sentence names it.
 async fn value_holder(tx: &WriteTx, name: &LimitKeyName) -> Result<Option<String>, StoreError> {
     let tiers = tier_limit::Entity::find().filter(tier_limit::Column::LimitKey.eq(name.as_str())).limit(1);
     if let Some(row) = tiers.one(tx.db()).await? {
         return Ok(Some(format!("the tier {}", row.tier)));
     }
     let overrides = org_override::Entity::find().filter(org_override::Column::LimitKey.eq(name.as_str())).limit(1);
-    Ok(overrides.one(tx.db()).await?.map(|row| format!("an override of the org {}", row.org)))
+    if let Some(row) = overrides.one(tx.db()).await? {
+        return Ok(Some(format!("an override of the org {}", row.org)));
+    }
+    Ok(rate_holder(tx, name).await?.map(|key| format!("the API key {key}")))
+}
+
+/// Some API key that has a rate of its own for this limit key.
+pub(super) async fn rate_holder(tx: &WriteTx, name: &LimitKeyName) -> Result<Option<String>, StoreError> {
+    let rates = api_key_rate::Entity::find().filter(api_key_rate::Column::LimitKey.eq(name.as_str())).limit(1);
+    Ok(rates.one(tx.db()).await?.map(|row| row.key_id))
 }

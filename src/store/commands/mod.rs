@@ -1,5 +1,6 @@
 //! The changes that can be made, one file for each kind of object.
 
+mod api_key_rates;
 mod api_key_secrets;
 mod api_keys;
 mod limit_keys;
@@ -11,6 +12,7 @@ mod scopes;
 mod tiers;
 mod users;
 
+pub use api_key_rates::WrittenRates;
 pub use api_key_secrets::{NewSecret, RotateApiKey};
 pub use api_keys::{CreateApiKey, DeleteApiKey, PatchApiKey};
 pub use limit_keys::{ArchiveLimitKey, DeleteLimitKey, PutLimitKey};

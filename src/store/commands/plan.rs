@@ -7,8 +7,9 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::super::rows::{Record, stored};
 use super::super::{Command, StoreError, Stored, TierInfo, TierLimit, WriteTx, queries};
+use super::limit_keys::rate_holder;
 use crate::domain::issue::Issue;
-use crate::domain::limit_key::LimitKey;
+use crate::domain::limit_key::{Kind, LimitKey};
 use crate::domain::names::{LimitKeyName, TierName};
 use crate::domain::plan::{Change, Plan, Tier};
 
@@ -59,7 +60,23 @@ async fn overridden_kinds(tx: &WriteTx, changes: &[Change]) -> Result<Vec<Issue>
             issues.push(Issue::new(format!("limitKeys.{}.kind", limit_key.name), message));
         }
     }
+    for limit_key in changes.iter().filter_map(no_longer_rate) {
+        if let Some(key) = rate_holder(tx, &limit_key.name).await? {
+            let message = format!("cannot change while the API key {key} has a rate of its own");
+            issues.push(Issue::new(format!("limitKeys.{}.kind", limit_key.name), message));
+        }
+    }
     Ok(issues)
+}
+
+/// The limit key, if it is to be of another kind than rate. Its values may well keep their form.
+fn no_longer_rate(change: &Change) -> Option<&LimitKey> {
+    match change {
+        Change::LimitKey { before: Some(before), after } if before.kind() == Kind::Rate && after.kind() != Kind::Rate => {
+            Some(after)
+        }
+        Change::LimitKey { .. } | Change::Tier { .. } | Change::Limit { .. } => None,
+    }
 }
 
 async fn write(tx: &mut WriteTx, changes: &[Change]) -> Result<(), StoreError> {

@@ -17,6 +17,10 @@ UPDATE api_key_secret SET hash = x'00' => api_key_secret key_1/plm_0: it is not 
 UPDATE org SET tier = 'none' => org acme -> tier: refers to a row that is not there
 UPDATE tier_limit SET value_form = 'days' => tier_limit free/seats -> limit_key: refers to a row that is not there
 UPDATE api_key SET org = 'none' WHERE id = 'key_2' => api_key key_2 -> org: refers to a row that is not there
+INSERT INTO api_key_rate VALUES ('key_1', 'seats', 'rate', 5) => api_key_rate key_1/seats -> limit_key: refers to a row that is not there
+INSERT INTO api_key_rate VALUES ('key_1', 'seats', 'count', 5) => api_key_rate key_1/seats: it is not true that kind = 'rate'
+INSERT INTO api_key_rate VALUES ('key_1', 'seats', 'rate', -1) => api_key_rate key_1/seats: it is not true that max IS NULL OR max BETWEEN 0 AND 9007199254740991
+UPDATE api_key SET last_used_at = 'lately' WHERE id = 'key_1' => api_key key_1: its last_used_at is not a whole number or NULL
 
 -- The catalogue and its log.
 DELETE FROM catalogue_revision => catalogue_revision: is empty: the catalogue has no revision

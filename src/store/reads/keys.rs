@@ -1,17 +1,18 @@
 //! Scopes, API keys and removed endpoints.
 
-use entity::{api_key, api_key_scope, api_key_secret, org, removed_endpoint, scope, user_ban};
+use entity::{api_key, api_key_rate, api_key_scope, api_key_secret, org, removed_endpoint, scope, user_ban};
 use sea_orm::sea_query::{Expr, JoinType, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryResult, QuerySelect};
 
-use super::super::rows::{moment, optional, stored, text};
+use super::super::rows::{moment, optional, stored, text, value};
 use super::super::{
     ApiKeyFilter, ApiKeyInfo, Listing, Object, PageRequest, RemovedEndpoint, ScopeInfo, Store, StoreError, Stored, queries,
 };
-use crate::domain::api_key::ApiKey;
-use crate::domain::names::{RecordId, ScopeName};
+use crate::domain::api_key::{ApiKey, OwnRates};
+use crate::domain::names::{LimitKeyName, OrgId, RecordId, ScopeName};
 use crate::domain::scope::BUILT_IN;
 use crate::domain::time::UtcMillis;
+use crate::domain::value::Value;
 
 impl Store {
     /// The names of all scopes: the built-in ones, then the product's own by name.
@@ -92,7 +93,15 @@ impl Store {
         let Some(first) = rows.first() else { return Ok(None) };
         let scopes = rows.iter().filter_map(|row| row.try_get::<Option<String>>("", "scope").transpose());
         let scopes = scopes.map(|name| text(&name?)).collect::<Result<_, StoreError>>()?;
-        Ok(Some(ApiKey { scopes, ..without_scopes(first)? }))
+        let rates = rows.iter().filter_map(|row| own_rate(row).transpose()).collect::<Result<_, StoreError>>()?;
+        Ok(Some(ApiKey { scopes, rates, ..without_lists(first)? }))
+    }
+
+    /// The org of an API key, and the rates that are its own; nothing when there is no such key.
+    pub async fn rates_of_key(&self, id: &RecordId) -> Result<Option<(Option<OrgId>, OwnRates)>, StoreError> {
+        let Some(row) = api_key::Entity::find_by_id(id.as_str()).one(self.reader()).await? else { return Ok(None) };
+        let rates = queries::rates_of(self.reader(), std::iter::once(id.as_str())).await?.remove(id.as_str());
+        Ok(Some((optional(row.org.as_deref())?, rates.unwrap_or_default())))
     }
 
     /// The removed endpoints, oldest first.
@@ -119,7 +128,7 @@ fn built_in(name: &str, description: &str) -> Result<Stored<ScopeInfo>, StoreErr
     Ok(Stored { value, revision: 0, created_at: UtcMillis::new(0), updated_at: UtcMillis::new(0) })
 }
 
-/// One row for each scope of the key; all that the key, its org and its user say, in one statement.
+/// One row for each scope and rate of the key; all that the key, its org and its user say, in one statement.
 fn by_hash(hash: &[u8; 32], now: UtcMillis) -> SelectStatement {
     let key = |column| Expr::col((api_key::Entity, column));
     let secret = |column| Expr::col((api_key_secret::Entity, column));
@@ -135,6 +144,8 @@ fn by_hash(hash: &[u8; 32], now: UtcMillis) -> SelectStatement {
         .expr_as(Expr::col((org::Entity, org::Column::BannedAt)), "org_banned_at")
         .expr_as(Expr::col((user_ban::Entity, user_ban::Column::BannedAt)), "user_banned_at")
         .expr(Expr::col((api_key_scope::Entity, api_key_scope::Column::Scope)))
+        .expr(Expr::col((api_key_rate::Entity, api_key_rate::Column::LimitKey)))
+        .expr(Expr::col((api_key_rate::Entity, api_key_rate::Column::Max)))
         .from(api_key_secret::Entity)
         .inner_join(api_key::Entity, key(api_key::Column::Id).equals((api_key_secret::Entity, api_key_secret::Column::KeyId)))
         .join(JoinType::LeftJoin, org::Entity, key(api_key::Column::Org).equals((org::Entity, org::Column::Id)))
@@ -143,12 +154,19 @@ fn by_hash(hash: &[u8; 32], now: UtcMillis) -> SelectStatement {
             api_key_scope::Entity,
             key(api_key::Column::Id).equals((api_key_scope::Entity, api_key_scope::Column::KeyId)),
         )
+        .left_join(api_key_rate::Entity, key(api_key::Column::Id).equals((api_key_rate::Entity, api_key_rate::Column::KeyId)))
         .and_where(secret(api_key_secret::Column::Hash).eq(hash.to_vec()))
         .and_where(alive)
         .take()
 }
 
-fn without_scopes(row: &QueryResult) -> Result<ApiKey, StoreError> {
+/// The rate that a row names, if the key has any of its own.
+fn own_rate(row: &QueryResult) -> Result<Option<(LimitKeyName, Value)>, StoreError> {
+    let Some(limit_key) = row.try_get::<Option<String>>("", "limit_key")? else { return Ok(None) };
+    Ok(Some((text(&limit_key)?, value(queries::RATE_FORM, row.try_get("", "max")?)?)))
+}
+
+fn without_lists(row: &QueryResult) -> Result<ApiKey, StoreError> {
     let get_text = |column: &str| row.try_get::<Option<String>>("", column);
     let get_moment = |column: &str| row.try_get::<Option<i64>>("", column).map(moment);
     let ends = [get_moment("key_end")?, get_moment("secret_end")?];
@@ -161,5 +179,6 @@ fn without_scopes(row: &QueryResult) -> Result<ApiKey, StoreError> {
         revoked: get_moment("revoked_at")?.is_some(),
         org_banned: get_moment("org_banned_at")?.is_some(),
         user_banned: get_moment("user_banned_at")?.is_some(),
+        rates: OwnRates::new(),
     })
 }

@@ -13,7 +13,7 @@ fn put_scope(name: &str) -> PutScope {
 }
 
 fn patch(id: &RecordId) -> PatchApiKey {
-    PatchApiKey { id: id.clone(), name: None, user: None, scopes: None, expires_at: None, revoked: None }
+    PatchApiKey { id: id.clone(), name: None, user: None, scopes: None, expires_at: None, rates: None, revoked: None }
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ mod answers_model;
 mod audit_sweep;
 mod checkpoint;
 mod constraints;
+mod key_rates;
+mod key_uses;
 mod keys;
 mod limits;
 mod once;
@@ -21,7 +23,7 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statemen
 use serde_json::Map;
 use tempfile::TempDir;
 
-use super::commands::{CreateApiKey, NewSecret, PutLimitKey, PutOrg, PutTier, PutTierLimit};
+use super::commands::{CreateApiKey, NewSecret, PutLimitKey, PutOrg, PutTier, PutTierLimit, WrittenRates};
 use super::{
     Access, Actor, ApiKeyInfo, Command, Created, Expected, IfMatch, Org, PageRequest, Store, StoreError, Stored, TierInfo,
     WriteContext, Written,
@@ -177,6 +179,7 @@ fn create_key(byte: u8, org: Option<&str>, scopes: &[&str]) -> CreateApiKey {
         user: None,
         scopes: scopes.iter().copied().map(p).collect(),
         expires_at: None,
+        rates: WrittenRates::new(),
         secret: secret(byte),
     }
 }

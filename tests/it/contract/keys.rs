@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use plimsoll::clock;
+use plimsoll::domain::time::UtcMillis;
 use serde_json::{Value, json};
 
 use crate::harness::{Actor, Plimsoll};
@@ -22,11 +23,17 @@ async fn status(actor: &Actor) -> u16 {
     actor.get("/v1/orgs/acme/entitlements").await.status
 }
 
-/// Asks until the answer is this one.
-async fn becomes(actor: &Actor, expected: u16) {
+/// Asks until the key is refused: not before its end, and on the first call after it.
+async fn ends_at(actor: &Actor, end: UtcMillis) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while status(actor).await != expected {
-        assert!(Instant::now() < deadline, "it never answers {expected}");
+    loop {
+        let begun = clock::now();
+        if status(actor).await == 401 {
+            assert!(clock::now() >= end, "not before");
+            return;
+        }
+        assert!(begun < end, "a call that began at or after its end was answered");
+        assert!(Instant::now() < deadline, "it never ends");
     }
 }
 
@@ -92,8 +99,7 @@ async fn a_key_ends_at_its_expiry() {
     let made = server.admin().create_key(&json!({"name": "short", "expiresAt": end.to_string()})).await;
     let key = server.bearer(made.is(201).text_at("/data/key"));
     assert_eq!(status(&key).await, 200);
-    becomes(&key, 401).await;
-    assert!(clock::now() >= end, "not before");
+    ends_at(&key, end).await;
     let path = format!("{KEYS}/{}", made.text_at("/data/id"));
     let rotated = server.admin().post(&format!("{path}/rotate"), json!({})).await;
     rotated.fails(409, "state_conflict");
@@ -148,14 +154,13 @@ async fn a_rotation_with_an_overlap_keeps_the_old_secret_until_it_ends() {
     let server = product().await;
     let key = server.key(&["read"], None).await;
     let path = format!("{KEYS}/{}", key.id);
-    let end = clock::now().plus_millis(2_000);
     let rotated = server.admin().post(&format!("{path}/rotate"), json!({"overlapSeconds": 2})).await;
     let renewed = server.bearer(rotated.is(201).text_at("/data/key"));
     assert_eq!((status(&key).await, status(&renewed).await), (200, 200));
     let old: Vec<Value> = vec![json!(key.secret()[..12])];
     assert_eq!(server.admin().get(&path).await.data()["overlapping"].as_array(), Some(&old));
-    becomes(&key, 401).await;
-    assert!(clock::now() >= end, "not before");
+    let end = UtcMillis::parse(key.get("/v1/whoami").await.text_at("/data/expiresAt")).expect("the end of the overlap");
+    ends_at(&key, end).await;
     assert_eq!(status(&renewed).await, 200);
     assert_eq!(server.admin().get(&path).await.data()["overlapping"], json!([]));
     let long = server.admin().post(&format!("{path}/rotate"), json!({"overlapSeconds": 2_592_001})).await;
@@ -201,8 +206,14 @@ async fn an_org_takes_its_keys_along_when_it_is_deleted() {
     let server = product().await;
     let key = server.key(&["read"], Some("acme")).await;
     assert_eq!(status(&key).await, 200);
+    let rotated = server.admin().post(&format!("{KEYS}/{}/rotate", key.id), json!({"overlapSeconds": 3600})).await;
+    let renewed = server.bearer(rotated.is(201).text_at("/data/key"));
+    assert_eq!((status(&key).await, status(&renewed).await), (200, 200));
     server.admin().delete("/v1/admin/orgs/acme").await.is(200);
-    assert_eq!(status(&key).await, 401);
+    assert_eq!((status(&key).await, status(&renewed).await), (401, 401), "at once, with every secret that was still good");
+    server.admin().get(&format!("{KEYS}/{}", key.id)).await.fails(404, "not_found");
+    let orphan = server.admin().create_key(&json!({"name": "late", "org": "acme"})).await;
+    assert_eq!(orphan.fails(400, "invalid_body").issues(), ["org"], "nor can a key be made for it now");
     server.admin().put_org("acme", "free").await.is(201);
-    assert_eq!(status(&key).await, 401, "a new org of the same name has none of the old one's keys");
+    assert_eq!((status(&key).await, status(&renewed).await), (401, 401), "a new org of the same name has none of its keys");
 }
