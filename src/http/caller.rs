@@ -203,3 +203,7 @@ async fn by_token(service: &Service, token: &str) -> Result<Caller, ApiError> {
     }
     Ok(Caller::Token(Arc::new(claims)))
 }
+
+#[cfg(test)]
+#[path = "caller_tests.rs"]
+mod tests;

@@ -110,7 +110,7 @@ async fn the_last_use_outlives_the_process_and_is_no_change_of_the_key() {
         assert!(server.admin().get(&path(never)).await.data()["lastUsedAt"].is_null(), "a key that is not good is not used");
     }
     assert_eq!(server.admin().get("/v1/admin/audit?limit=1").await.items()[0]["revision"], revision);
-    let me = whoami(&server.bearer(&used.secret())).await;
+    let me = whoami(&server.bearer(used.secret())).await;
     assert_eq!(moment(&me["lastUsedAt"]), at);
     let listed = server.admin().get(KEYS).await;
     let of_used = listed.items().iter().find(|key| key["id"] == used.id).expect("listed").clone();
