@@ -22,6 +22,7 @@ pub struct DatabaseSettings {
         long,
         env = "PLIMSOLL_DATABASE_URL",
         value_name = "PLIMSOLL_DATABASE_URL",
+        hide_env_values = true,
         default_value = "sqlite://plimsoll.db?mode=rwc"
     )]
     pub database_url: String,

@@ -13,6 +13,7 @@ pub mod endpoints;
 pub mod gate;
 pub mod issue;
 pub mod limit_key;
+pub mod masked;
 pub mod names;
 pub mod plan;
 pub mod refusal;

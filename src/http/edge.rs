@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::caller::{self, Identity};
 use super::service::App;
+use crate::domain::masked::{holds_credential, masked_path};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -37,7 +38,9 @@ impl RequestId {
             |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'@' | b'+' | b'/' | b'=');
         let is_well_formed =
             |value: &&HeaderValue| (1..=MAX_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(is_allowed);
-        let given = request.headers().get(&REQUEST_ID).filter(is_well_formed).cloned();
+        // It goes to the log, the audit log and the answer, where no credential is to be.
+        let is_harmless = |value: &&HeaderValue| value.to_str().is_ok_and(|text| !holds_credential(text));
+        let given = request.headers().get(&REQUEST_ID).filter(is_well_formed).filter(is_harmless).cloned();
         Self(given.unwrap_or_else(Self::generate))
     }
 
@@ -71,9 +74,9 @@ pub async fn pass<B: MessageBody + 'static>(
     let status = response.status();
     // A probe that says not ready is no failure of this process.
     if status.is_server_error() && response.request().path() != "/readyz" {
-        tracing::warn!(request_id = id.as_str(), status = status.as_u16(), method = %response.request().method(), path = response.request().path(), "a request failed");
+        tracing::warn!(request_id = id.as_str(), status = status.as_u16(), method = %response.request().method(), path = %masked_path(response.request().path()), "a request failed");
     } else if is_at_debug {
-        tracing::debug!(request_id = id.as_str(), status = status.as_u16(), method = %response.request().method(), path = response.request().path(), "answered");
+        tracing::debug!(request_id = id.as_str(), status = status.as_u16(), method = %response.request().method(), path = %masked_path(response.request().path()), "answered");
     }
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.0);

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::envelope::{add_headers, json_response};
 use crate::domain::issue::Issue;
+use crate::domain::masked::masked;
 use crate::domain::refusal::{Refusal, Removed};
 use crate::store::{Object, Recorded, StoreError};
 
@@ -114,7 +115,8 @@ impl ApiError {
         let mut meta = Map::new();
         meta.insert("code".to_owned(), Json::from(code));
         if let Self::InvalidBody(issues) | Self::InvalidQuery(issues) | Self::InvalidParams(issues) = self {
-            meta.insert("issues".to_owned(), json!(issues));
+            let shown: Vec<Issue> = issues.iter().map(shown).collect();
+            meta.insert("issues".to_owned(), json!(shown));
         }
         json!({"data": null, "error": self.sentence(), "meta": meta})
     }
@@ -154,11 +156,16 @@ impl ApiError {
 
 /// A sentence that names what is wrong, also for those who read no further.
 fn with_first(sentence: &str, issues: &[Issue]) -> String {
-    match issues {
-        [Issue { path, message }, ..] if path.is_empty() => format!("{sentence}: it {message}"),
-        [Issue { path, message }, ..] => format!("{sentence}: {path} {message}"),
-        [] => sentence.to_owned(),
+    match issues.first().map(shown) {
+        Some(Issue { path, message }) if path.is_empty() => format!("{sentence}: it {message}"),
+        Some(Issue { path, message }) => format!("{sentence}: {path} {message}"),
+        None => sentence.to_owned(),
     }
+}
+
+/// A finding as it may be told. Its path holds names that the caller chose, such as that of an unknown field.
+fn shown(Issue { path, message }: &Issue) -> Issue {
+    Issue::new(masked(path), masked(message))
 }
 
 impl fmt::Display for ApiError {

@@ -31,9 +31,16 @@ impl Location {
             "postgres" | "postgresql" => return Err(OpenError::Server),
             _ => return Err(OpenError::Scheme { scheme: scheme.to_owned() }),
         }
-        let malformed = |problem: &str| OpenError::Url { url: url.to_owned(), problem: problem.to_owned() };
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        // What stands behind the path may be a password that was meant for another database.
+        let malformed = |problem: &str| OpenError::Url { url: format!("{scheme}://{path}"), problem: problem.to_owned() };
+        if has_password(path) {
+            return Err(OpenError::Url {
+                url: format!("{scheme}://…"),
+                problem: "a file has no user and no password".to_owned(),
+            });
+        }
         let path = decode(path).ok_or_else(|| malformed("a % in it is not followed by two hexadecimal digits of UTF-8"))?;
         let mode = mode(query).map_err(|problem| malformed(&problem))?;
         match (path.as_str(), mode) {
@@ -51,6 +58,12 @@ impl Location {
     }
 }
 
+/// Whether there is a user with a password before the first slash, as in the URL of a server.
+fn has_password(path: &str) -> bool {
+    let host = path.split('/').next().unwrap_or_default();
+    host.split_once('@').is_some_and(|(user, _)| user.contains(':'))
+}
+
 /// The mode that the query names; nothing for a database in memory.
 fn mode(query: &str) -> Result<Option<Mode>, String> {
     let mut mode = Mode::ReadWrite;
@@ -60,7 +73,10 @@ fn mode(query: &str) -> Result<Option<Mode>, String> {
             "mode=rw" => Mode::ReadWrite,
             "mode=rwc" => Mode::Create,
             "mode=memory" => return Ok(None),
-            _ => return Err(format!("the only parameter is mode (ro, rw or rwc), not {parameter}")),
+            _ => {
+                let (name, _) = parameter.split_once('=').unwrap_or((parameter, ""));
+                return Err(format!("the only parameter is mode (ro, rw or rwc), not {name}"));
+            }
         };
     }
     Ok(Some(mode))
@@ -99,6 +115,8 @@ mod tests {
             ("sqlite:///var/lib/p.db", "/var/lib/p.db", Mode::ReadWrite),
             ("sqlite:file.db?mode=ro", "file.db", Mode::ReadOnly),
             ("sqlite://a%20b.db", "a b.db", Mode::ReadWrite),
+            ("sqlite://plan@2:1.db", "plan@2:1.db", Mode::ReadWrite),
+            ("sqlite:///a:b/c@d.db", "/a:b/c@d.db", Mode::ReadWrite),
         ];
         for (url, path, mode) in good {
             assert_eq!(Location::parse(url).ok(), Some(Location { path: path.into(), mode }), "{url}");
@@ -114,7 +132,11 @@ mod tests {
             ("sqlite::memory:", "memory"),
             ("sqlite://x.db?mode=memory", "memory"),
             ("sqlite://", "names no file"),
-            ("sqlite://x.db?cache=shared", "cache=shared"),
+            ("sqlite://x.db?cache=shared", "not cache"),
+            ("sqlite://x.db?password=hunter2", "not password"),
+            ("sqlite://x.db?hunter=1&password=hunter2", "not hunter"),
+            ("sqlite://user:hunter2@db/plimsoll", "no user and no password"),
+            ("sqlite:user:hunter2@db", "no user and no password"),
             ("sqlite://x%2.db", "%"),
         ];
         for (url, named) in bad {

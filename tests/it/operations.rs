@@ -1,10 +1,11 @@
-//! Running it: probes, metrics, logs, stopping, crashing, and callers that are too slow.
+//! Running it: probes, metrics, logs, secrets, stopping, crashing, and callers that are too slow.
 
 mod backup;
 mod crash;
 mod doctor;
 mod load;
 mod logs;
+mod secrets;
 mod slow;
 mod stop;
 
