@@ -1,8 +1,12 @@
 //! The OpenAPI document, and Swagger UI from the binary. Nothing here leaves the origin.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, REFERRER_POLICY,
 };
@@ -23,6 +27,9 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 /// The page itself; the vendored one loads the same files.
 const INDEX: &str = include_str!("docs.html");
+
+/// Bytes of a file that are written at a time: what is not sent yet is copied for each reader, also for one that never reads.
+const SLICE: usize = 16_384;
 
 struct File {
     bytes: Bytes,
@@ -46,7 +53,23 @@ impl File {
         if is_known {
             return response.finish();
         }
-        response.insert_header((CONTENT_TYPE, self.content_type.as_str())).body(self.bytes.clone())
+        response.insert_header((CONTENT_TYPE, self.content_type.as_str())).body(Sliced(self.bytes.clone()))
+    }
+}
+
+/// A file on its way to a reader.
+struct Sliced(Bytes);
+
+impl MessageBody for Sliced {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(u64::try_from(self.0.len()).unwrap_or(u64::MAX))
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let length = self.0.len().min(SLICE);
+        Poll::Ready((length > 0).then(|| Ok(self.0.split_to(length))))
     }
 }
 
