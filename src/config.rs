@@ -1,9 +1,11 @@
 //! Settings: flags and `PLIMSOLL_*` variables of the same name, read in one place.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory};
+use ipnet::{IpNet, Ipv4Net};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::api_key::shown_part;
@@ -91,9 +93,32 @@ pub struct ServeSettings {
     /// Threads that answer requests; one for each core when left out.
     #[arg(long, env = "PLIMSOLL_WORKERS", value_name = "PLIMSOLL_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
+    /// What the service guards itself with.
+    #[command(flatten)]
+    pub guard: GuardSettings,
     /// Seconds between failing `/readyz` and closing the door, when told to stop.
     #[arg(long, env = "PLIMSOLL_DRAIN_SECONDS", value_name = "PLIMSOLL_DRAIN_SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=300))]
     pub drain_seconds: u64,
+}
+
+/// What the service guards itself with.
+#[derive(Args, Clone, Debug)]
+pub struct GuardSettings {
+    /// Addresses and networks (CIDR) of the proxies whose `X-Forwarded-For` is believed, with commas between them.
+    #[arg(long, env = "PLIMSOLL_TRUSTED_PROXIES", value_name = "PLIMSOLL_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network)]
+    pub trusted_proxies: Vec<IpNet>,
+    /// How many credentials that do not hold a source may present in any 60 seconds; 0 is no limit.
+    #[arg(long, env = "PLIMSOLL_FAILED_AUTH_PER_MINUTE", value_name = "PLIMSOLL_FAILED_AUTH_PER_MINUTE", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    pub failed_auth_per_minute: u64,
+    /// How many requests a source may send to the admin API in any 60 seconds; 0 is no limit.
+    #[arg(long, env = "PLIMSOLL_ADMIN_REQUESTS_PER_MINUTE", value_name = "PLIMSOLL_ADMIN_REQUESTS_PER_MINUTE", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    pub admin_requests_per_minute: u64,
+    /// How many connections may be open at once; more wait until one ends.
+    #[arg(long, env = "PLIMSOLL_MAX_CONNECTIONS", value_name = "PLIMSOLL_MAX_CONNECTIONS", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
+    pub max_connections: u32,
+    /// Seconds that a connection stays open between two requests. Let the proxy's own be shorter.
+    #[arg(long, env = "PLIMSOLL_KEEP_ALIVE_SECONDS", value_name = "PLIMSOLL_KEEP_ALIVE_SECONDS", default_value_t = 75, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub keep_alive_seconds: u64,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -141,6 +166,17 @@ impl ServeSettings {
             }
         }
     }
+}
+
+/// A network, or the network of one address. IPv4 written as IPv6 is IPv4.
+fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let network = network.map_err(|_| "it must hold addresses or networks, such as 10.0.0.0/8".to_owned())?;
+    let IpNet::V6(v6) = network else { return Ok(network) };
+    let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    let mapped = mapped.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
+    Ok(mapped.map_or(network, IpNet::V4))
 }
 
 fn secret_of(value: Option<&SecretString>, file: Option<&Path>, name: &str) -> Result<Option<SecretString>, String> {

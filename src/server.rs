@@ -1,5 +1,7 @@
 //! The one place where the parts meet: storage, snapshot, identity and HTTP become a running service.
 
+mod connections;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,28 +21,36 @@ use tokio::time::MissedTickBehavior;
 
 use crate::by_hand;
 use crate::clock;
-use crate::config::ServeSettings;
+use crate::config::{GuardSettings, ServeSettings};
 use crate::domain::api_key::{ApiKey, OwnRates};
 use crate::domain::names::RecordId;
 use crate::domain::scope::Scopes;
 use crate::http::docs::OpenapiFile;
+use crate::http::guard::{Guard, Limits};
 use crate::http::router::Table;
 use crate::http::service::{App as Kept, BootstrapKey, Service};
+use crate::http::source::TrustedProxies;
 use crate::http::unparsed::Connection;
+use crate::http::watched::{Patience, Watched};
 use crate::http::{edge, openapi, routes};
 use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
 use crate::ledger::Ledger;
-use crate::limiter::Limiter;
+use crate::limiter::{Clock, Limiter};
 use crate::snapshot::{CacheSizes, Directory, KnownOrg};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
 use crate::store::{Access, AnswerSizes, Store, StoreError};
 use crate::telemetry::Metrics;
+use connections::Room;
 
 /// The longest that a request's head may take to arrive.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
-/// How long an idle connection stays open; longer than the usual proxy keeps it.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// The longest that a request may take, from its first byte to its answer's.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+/// The longest that a peer may read nothing of its answer.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+/// How much later than usual a connection ends that idles where the library does not see it.
+const IDLE_GRACE: Duration = Duration::from_secs(10);
 /// The longest that requests in flight may take when the service stops, in seconds.
 const STOP_SECONDS: u64 = 30;
 /// Connections that wait to be accepted.
@@ -105,11 +115,13 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     }
     let ledger = Ledger::start(store.clone(), settings.cache_counters, Arc::new(clock::now));
     let limiter = Limiter::new(settings.limiter_memory_mib.saturating_mul(MIB), Arc::new(clock::elapsed));
+    let guard = guard(&settings.guard);
     let table = Arc::new(routes::table());
     let service = Kept::keep(Service {
         store,
         ledger,
         limiter,
+        guard,
         directory,
         verifier,
         unregistered: settings.default_tier.as_ref().map(KnownOrg::of_tier),
@@ -128,27 +140,34 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     Ok(Started { running, new_admin_key })
 }
 
+fn guard(settings: &GuardSettings) -> Guard {
+    let limits =
+        Limits { failed_authentications: settings.failed_auth_per_minute, admin_requests: settings.admin_requests_per_minute };
+    let clock: Clock = Arc::new(clock::elapsed);
+    Guard::new(TrustedProxies::new(settings.trusted_proxies.clone()), limits, &clock)
+}
+
 fn listen(settings: &ServeSettings, table: Arc<Table>, service: Kept) -> Result<Running, String> {
     let address = settings.listen;
     let failed = |error: std::io::Error| format!("PLIMSOLL_LISTEN: cannot listen on {address}: {error}");
+    let Room { workers, per_worker } = Room::make(settings.guard.max_connections, settings.workers);
     let builder = Server::build().shutdown_timeout(STOP_SECONDS).disable_signals();
-    let builder = match settings.workers {
-        Some(workers) => builder.workers(usize::from(workers)),
-        None => builder,
-    };
+    let builder = builder.workers(workers).max_concurrent_connections(per_worker);
+    let keep_alive = Duration::from_secs(settings.guard.keep_alive_seconds);
+    let patience = Patience::new(keep_alive.saturating_add(IDLE_GRACE), REQUEST_DEADLINE, ANSWER_DEADLINE);
     let stopping = builder.graceful_shutdown_signal();
     let connections = move || {
         let mount = |config: &mut web::ServiceConfig| routes::mount(config, &table);
         let app = App::new().app_data(service).wrap(from_fn(edge::pass)).configure(mount);
         let stopping = stopping.clone();
-        let http = HttpService::build().keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
+        let http = HttpService::build().keep_alive(keep_alive).client_request_timeout(HEAD_DEADLINE);
         let http = http.graceful_shutdown_signal(move || {
             let stopping = stopping.clone();
             async move { stopping.notified().await }
         });
         let app =
             map_config(app.into_factory().map_err(|error: actix_web::Error| error.error_response()), |()| AppConfig::default());
-        fn_service(accepted).and_then(http.h1(app))
+        fn_service(move |stream| accepted(stream, service, patience)).and_then(http.h1(app))
     };
     let listener = bound(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
@@ -165,11 +184,15 @@ fn bound(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
 }
 
 /// An accepted connection, on which an answer is sent at once rather than with the next.
-async fn accepted(stream: TcpStream) -> Result<(Connection, Option<SocketAddr>), DispatchError> {
+async fn accepted(
+    stream: TcpStream,
+    service: Kept,
+    patience: Patience,
+) -> Result<(Connection, Option<SocketAddr>), DispatchError> {
     // If it cannot be set, answers only come later.
     stream.set_nodelay(true).ok();
     let peer = stream.peer_addr().ok();
-    Ok((Connection::new(stream), peer))
+    Ok((Connection::new(Watched::new(stream, patience), service.metrics.connected()), peer))
 }
 
 impl Running {
@@ -221,7 +244,11 @@ async fn keep_house(service: Kept, keeping: Keeping) {
             _ = upkeep.tick() => {
                 service.metrics.upkeep();
                 // Of millions of windows it takes its time. If it fails, the next one does its work.
-                tokio::task::spawn_blocking(move || service.limiter.sweep()).await.ok();
+                let sweep = move || {
+                    service.limiter.sweep();
+                    service.guard.sweep();
+                };
+                tokio::task::spawn_blocking(sweep).await.ok();
             }
             _ = sweep.tick() => {
                 if let Err(error) = service.directory.write_uses().await {

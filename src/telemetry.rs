@@ -40,6 +40,34 @@ const OUTCOMES: [&str; tally::OUTCOMES] =
     ["allowed", "limit_reached", "rate_limit_exceeded", "retention_exceeded", "feature_unavailable", "org_banned"];
 /// The classes of statuses, in the order of their counters.
 const CLASSES: [&str; tally::CLASSES] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// What Plimsoll limits per source to guard itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarded {
+    /// Credentials that do not hold.
+    FailedAuthentication,
+    /// Requests to the admin API.
+    AdminApi,
+}
+
+impl Guarded {
+    /// The bucket that a 429 names.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FailedAuthentication => "failedAuthentication",
+            Self::AdminApi => "adminApi",
+        }
+    }
+}
+
+/// An open connection, counted as long as it is kept.
+pub struct Connected(Gauge);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
+}
+
 /// The metric of response times.
 const DURATIONS: &str = "plimsoll_http_request_duration_seconds";
 
@@ -49,6 +77,9 @@ pub struct Metrics {
     responses: [Counter; tally::CLASSES],
     decisions: [[Counter; tally::OUTCOMES]; tally::KINDS],
     revision: Gauge,
+    failed_authentications: Counter,
+    admin_requests: Counter,
+    connections: Gauge,
 }
 
 impl Metrics {
@@ -64,6 +95,9 @@ impl Metrics {
                 OUTCOMES.map(|outcome| counter!("plimsoll_decisions_total", "kind" => kind.as_str(), "outcome" => outcome))
             }),
             revision: gauge!("plimsoll_snapshot_revision"),
+            failed_authentications: limited(Guarded::FailedAuthentication),
+            admin_requests: limited(Guarded::AdminApi),
+            connections: gauge!("plimsoll_connections"),
         })
     }
 
@@ -80,6 +114,20 @@ impl Metrics {
         if let Some((kind, outcome)) = kind.zip(outcome) {
             tally::decided(kind, outcome);
         }
+    }
+
+    /// A request was refused because its source had sent too many.
+    pub fn limited(&self, what: Guarded) {
+        match what {
+            Guarded::FailedAuthentication => self.failed_authentications.increment(1),
+            Guarded::AdminApi => self.admin_requests.increment(1),
+        }
+    }
+
+    /// A connection was accepted.
+    pub fn connected(&self) -> Connected {
+        self.connections.increment(1);
+        Connected(self.connections.clone())
     }
 
     /// The revision that questions are answered from.
@@ -119,10 +167,16 @@ fn write_durations(text: &mut String, buckets: &[u64], sum: Duration) -> std::fm
     writeln!(text, "{DURATIONS}_sum {}\n{DURATIONS}_count {count}\n", sum.as_secs_f64())
 }
 
+fn limited(what: Guarded) -> Counter {
+    counter!("plimsoll_sources_limited_total", "bucket" => what.as_str())
+}
+
 fn describe() {
     use metrics::{describe_counter, describe_gauge};
     describe_counter!("plimsoll_http_responses_total", "Responses, by the class of their status.");
     describe_counter!("plimsoll_decisions_total", "Decisions, by kind of limit key and outcome.");
     describe_counter!("plimsoll_database_statements_total", "SQL statements sent to the database.");
+    describe_counter!("plimsoll_sources_limited_total", "Requests answered 429 because their source had sent too many.");
+    describe_gauge!("plimsoll_connections", "Open connections.");
     describe_gauge!("plimsoll_snapshot_revision", "The catalogue revision that questions are answered from.");
 }

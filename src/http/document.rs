@@ -114,7 +114,14 @@ impl<'a> Description<'a> {
     }
 
     fn secured_by(&mut self, scopes: &[&str]) {
-        self.errors.extend(["invalid_api_key", "invalid_token", "org_banned", "user_banned", "unavailable"]);
+        self.errors.extend([
+            "invalid_api_key",
+            "invalid_token",
+            "org_banned",
+            "user_banned",
+            "rate_limit_exceeded",
+            "unavailable",
+        ]);
         let operation = std::mem::take(&mut self.operation);
         self.operation = operation.security(SecurityRequirement::new("bearer", scopes.iter().copied()));
     }

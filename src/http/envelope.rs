@@ -18,6 +18,9 @@ use crate::wire::schema;
 
 /// The content type of every enveloped response.
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// What a 429 names.
+const BUCKETS: &str = "`rate_limit_exceeded`: the window, of a limit key of kind rate; or what Plimsoll limits to guard itself: `idempotency`, \
+    `failedAuthentication`, `adminApi`.";
 /// Room for a usual answer, so that the buffer grows once at most.
 const USUAL_SIZE: usize = 640;
 
@@ -304,7 +307,7 @@ fn error_meta() -> ObjectBuilder {
         .property("earliest", text("`retention_exceeded`: the first day that may be read."))
         .property("required", text("`insufficient_scope`: the scope that is missing."))
         .property("granted", scopes.description(Some("`insufficient_scope`: the scopes of the caller.")))
-        .property("bucket", text("`rate_limit_exceeded`: the window, of a limit key of kind rate; or `idempotency`."))
+        .property("bucket", text(BUCKETS))
         .property("retryAfter", number("`rate_limit_exceeded` with a `bucket`: seconds to wait."))
         .property("replacement", text("`gone`: what to use instead, if there is something."))
 }

@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 use super::docs::OpenapiFile;
 use super::document::{Describe, Description};
 use super::error::ApiError;
+use super::guard::Guard;
 use crate::domain::api_key::ApiKey;
 use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
@@ -30,6 +31,8 @@ pub struct Service {
     pub ledger: Ledger,
     /// Sliding windows.
     pub limiter: Limiter,
+    /// What Plimsoll guards itself with.
+    pub guard: Guard,
     /// The catalogue, orgs and API keys, in memory.
     pub directory: Directory,
     /// Verifies JWT bearers, when they are switched on.

@@ -7,11 +7,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use uuid::Uuid;
 
 use super::error::ApiError;
+use super::watched::Watched;
+use crate::telemetry::Connected;
 
 /// What ends a head. An answer of ours has a body, so what is written ends otherwise.
 const END: &[u8] = b"\r\n\r\n";
@@ -20,15 +21,17 @@ const NO_BODY: &[u8] = b"\r\ncontent-length: 0\r\n";
 
 /// A connection whose every response has the envelope.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Watched,
     /// What is to be written instead of what the library wrote last.
     instead: Option<Vec<u8>>,
+    /// Counted for as long as it is open.
+    _connected: Connected,
 }
 
 impl Connection {
     /// Takes over an accepted connection.
-    pub const fn new(stream: TcpStream) -> Self {
-        Self { stream, instead: None }
+    pub const fn new(stream: Watched, connected: Connected) -> Self {
+        Self { stream, instead: None, _connected: connected }
     }
 
     /// Writes the rest of the replacement. The library believes that it wrote its own bytes.

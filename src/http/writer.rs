@@ -14,6 +14,7 @@ use super::edge::Seen;
 use super::envelope::{Change, change_answer};
 use super::error::ApiError;
 use super::extract::{Admin, IdempotencyKey, Permit, Preconditions, Scope};
+use super::guard;
 use super::service::{App, Service};
 use crate::clock;
 use crate::domain::refusal::{Presented, Refusal};
@@ -142,7 +143,7 @@ impl<Form> Writer<Form> {
 pub(super) async fn still_permitted<S: Scope>(service: &Service, request: &HttpRequest) -> Result<(), ApiError> {
     match caller::identify(service, request.headers()).await {
         Some(Identity::Known(caller)) => Ok(caller.scopes().require(S::NAME)?),
-        Some(Identity::Refused(error)) => Err(error),
+        Some(Identity::Refused(error)) => Err(guard::instead_of_error(error, service, request)),
         None => Err(Refusal::InvalidApiKey(Presented::Nothing).into()),
     }
 }

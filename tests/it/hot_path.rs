@@ -24,7 +24,8 @@ async fn ask(actor: &Actor, expected: u16) {
 }
 
 async fn product() -> Plimsoll {
-    let server = Plimsoll::start().await;
+    // Here a caller fails to authenticate a thousand times.
+    let server = Plimsoll::with(|setup| setup.variable("PLIMSOLL_FAILED_AUTH_PER_MINUTE", "0")).await;
     let admin = server.admin();
     admin.put_limit_key("seats", json!({"kind": "count", "default": {"max": 5}})).await.is(201);
     admin.put_tier("free").await.is(201);

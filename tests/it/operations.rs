@@ -1,8 +1,10 @@
-//! Running it: probes, metrics, logs, secrets, stopping, crashing, and callers that are too slow.
+//! Running it: probes, metrics, logs, secrets, stopping, crashing, and callers that are too many, too slow or not who they say.
 
 mod backup;
+mod connections;
 mod crash;
 mod doctor;
+mod guard;
 mod load;
 mod logs;
 mod secrets;

@@ -10,6 +10,8 @@ use super::super::caller::{Caller, Identity};
 use super::super::document::{Describe, Description};
 use super::super::edge::Seen;
 use super::super::error::ApiError;
+use super::super::guard;
+use super::super::service::App;
 use crate::domain::refusal::{Presented, Refusal};
 
 /// Marks what may stand first in a handler's parameters.
@@ -19,6 +21,8 @@ pub trait Permission {}
 pub trait Scope: 'static {
     /// Its name.
     const NAME: &'static str;
+    /// Whether the requests that it permits are counted per source.
+    const IS_COUNTED: bool = false;
 }
 
 /// In the place of a scope: whoever is known, whatever the caller may do.
@@ -41,6 +45,7 @@ impl Scope for Write {
 
 impl Scope for Admin {
     const NAME: &'static str = "admin";
+    const IS_COUNTED: bool = true;
 }
 
 /// Proof that the caller is known, not banned, and holds the scope.
@@ -57,7 +62,7 @@ fn known_caller(request: &HttpRequest) -> Result<Caller, ApiError> {
     let identity = request.extensions_mut().get_mut::<Seen>().and_then(|seen| seen.identity.take());
     match identity {
         Some(Identity::Known(caller)) => Ok(caller),
-        Some(Identity::Refused(error)) => Err(error),
+        Some(Identity::Refused(error)) => Err(refused(error, request)),
         None => Err(Refusal::InvalidApiKey(Presented::Nothing).into()),
     }
 }
@@ -66,7 +71,19 @@ impl<S: Scope> Permit<S> {
     fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let caller = known_caller(request)?;
         caller.scopes().require(S::NAME)?;
+        if S::IS_COUNTED {
+            guard::admit_admin(request)?;
+        }
         Ok(Self { caller, scope: PhantomData })
+    }
+}
+
+/// Out of line, so that a good credential pays nothing for it.
+#[cold]
+fn refused(error: ApiError, request: &HttpRequest) -> ApiError {
+    match request.app_data::<App>() {
+        Some(service) => guard::instead_of_error(error, service, request),
+        None => error,
     }
 }
 

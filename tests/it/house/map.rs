@@ -36,14 +36,14 @@ pub(super) const LAYERS: &[Layer] = &[
     layer(
         "http",
         &["clock", "domain", "identity", "ledger", "limiter", "snapshot", "store", "telemetry", "wire"],
-        &["actix_web", "deserr", "futures_util", "secrecy", "serde", "serde_json", "serde_urlencoded", "sha2", "subtle", "tokio", "tracing", "utoipa", "utoipa_swagger_ui", "uuid"],
+        &["actix_web", "deserr", "futures_util", "ipnet", "secrecy", "serde", "serde_json", "serde_urlencoded", "sha2", "subtle", "tokio", "tracing", "utoipa", "utoipa_swagger_ui", "uuid"],
     ),
-    layer("config", &["domain", "identity", "telemetry"], &["clap", "secrecy", "tracing"]),
+    layer("config", &["domain", "identity", "telemetry"], &["clap", "ipnet", "secrecy", "tracing"]),
     layer("by_hand", &["clock", "domain", "store", "wire"], &["serde_json", "yaml_serde"]),
     layer(
         "server",
         &["by_hand", "clock", "config", "domain", "http", "identity", "ledger", "limiter", "snapshot", "store", "telemetry"],
-        &["actix_http", "actix_service", "actix_web", "secrecy", "tokio", "tracing"],
+        &["actix_http", "actix_service", "actix_web", "rustix", "secrecy", "tokio", "tracing"],
     ),
     layer(
         "cli",

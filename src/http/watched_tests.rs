@@ -1,0 +1,101 @@
+//! Connections whose peers keep them waiting, with a patience of milliseconds.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// Both ends of a connection, of which ours has this patience in ticks of 20 milliseconds.
+async fn connected(idle: u32, request: u32, answer: u32) -> (Watched, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let peer = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("a connection");
+    let (stream, _) = listener.accept().await.expect("a connection");
+    (Watched::new(stream, Patience { tick: Duration::from_millis(20), idle, request, answer }), peer)
+}
+
+/// What ends a wait that must end.
+async fn end<T>(waiting: impl Future<Output = io::Result<T>>) -> io::ErrorKind {
+    timeout(LONG, waiting).await.expect("an end").err().expect("an error").kind()
+}
+
+#[tokio::test]
+async fn a_peer_that_sends_nothing_is_cut() {
+    let (mut ours, _peer) = connected(3, 1_000, 1_000).await;
+    let begun = Instant::now();
+    assert_eq!(end(ours.read_u8()).await, io::ErrorKind::TimedOut);
+    assert!(begun.elapsed() >= Duration::from_millis(60), "after {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_request_that_goes_on_and_on_is_cut() {
+    let (mut ours, mut peer) = connected(1_000, 3, 1_000).await;
+    let dripping = tokio::spawn(async move {
+        let mut drop_by_drop = tokio::time::interval(Duration::from_millis(5));
+        while peer.write_all(b"x").await.is_ok() {
+            drop_by_drop.tick().await;
+        }
+    });
+    let reading = async {
+        loop {
+            ours.read_u8().await?;
+        }
+    };
+    assert_eq!(end::<()>(reading).await, io::ErrorKind::TimedOut);
+    drop(ours);
+    timeout(LONG, dripping).await.expect("a peer that notices").expect("no panic");
+}
+
+#[tokio::test]
+async fn a_request_that_is_answered_has_its_time_again_and_again() {
+    let (mut ours, mut peer) = connected(1_000, 10, 1_000).await;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(600) {
+        peer.write_all(b"x").await.expect("a connection");
+        assert_eq!(ours.read_u8().await.expect("a request"), b'x');
+        ours.write_all(b"y").await.expect("a connection");
+        assert_eq!(peer.read_u8().await.expect("an answer"), b'y');
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_is_cut_and_nothing_more_is_read_of_it() {
+    let (ours, mut peer) = connected(1_000, 1_000, 5).await;
+    peer.write_all(b"more").await.expect("a connection");
+    let answer = vec![0; 1 << 26];
+    let (mut reader, mut writer) = tokio::io::split(ours);
+    let mut writing = Box::pin(async move { writer.write_all(&answer).await });
+    // It waits for its peer.
+    assert!(futures_util::poll!(writing.as_mut()).is_pending());
+    let mut byte = [0];
+    assert!(futures_util::poll!(Box::pin(reader.read(&mut byte))).is_pending(), "what it sends is left with it");
+    assert_eq!(end(writing).await, io::ErrorKind::TimedOut);
+    drop(reader);
+    let mut received = Vec::new();
+    let ended = timeout(LONG, peer.read_to_end(&mut received)).await.expect("an end");
+    assert_eq!(ended.err().map(|error| error.kind()), Some(io::ErrorKind::ConnectionReset), "what was not read is thrown away");
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_slowly_gets_its_whole_answer_and_is_read_again() {
+    let (mut ours, mut peer) = connected(1_000, 1_000, 5).await;
+    let answer = vec![7; 1 << 24];
+    let length = answer.len();
+    let reading = tokio::spawn(async move {
+        let mut piece = vec![0; 1 << 17];
+        let (mut received, mut slowly) = (0, tokio::time::interval(Duration::from_millis(5)));
+        while received < length {
+            slowly.tick().await;
+            received += peer.read(&mut piece).await.expect("an answer");
+        }
+        peer.write_all(b"next").await.expect("a connection");
+        peer
+    });
+    timeout(LONG, ours.write_all(&answer)).await.expect("an end").expect("a reader");
+    let mut next = [0; 4];
+    timeout(LONG, ours.read_exact(&mut next)).await.expect("an end").expect("the next request");
+    assert_eq!(&next, b"next");
+    reading.await.expect("a reader");
+}
