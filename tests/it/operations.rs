@@ -9,6 +9,7 @@ mod load;
 mod logs;
 mod secrets;
 mod slow;
+mod slowhttp;
 mod stop;
 
 use serde_json::json;
