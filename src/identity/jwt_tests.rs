@@ -27,7 +27,7 @@ async fn a_good_token_of_each_family_is_accepted() {
         subject: "user-1".to_owned(),
         org: None,
         scopes: Scopes::built_in(&["read", "write"]),
-        expires_at: now().plus_seconds(600),
+        expires_at: now().plus_seconds(60),
     };
     for signer in signers() {
         let algorithm = signer.algorithm();
