@@ -1,6 +1,7 @@
 //! Every set of refusals that can meet, and which of them wins.
 
 use super::*;
+use crate::domain::api_key::OwnRates;
 use crate::domain::bound::Quantity;
 use crate::domain::names::{RecordId, UserId};
 use crate::domain::scope::Scopes;
@@ -21,6 +22,7 @@ fn good_key() -> ApiKey {
         revoked: false,
         org_banned: false,
         user_banned: false,
+        rates: OwnRates::new(),
     }
 }
 

@@ -12,10 +12,12 @@ use super::*;
 use crate::domain::api_key::OwnRates;
 use crate::domain::names::RecordId;
 use crate::http::docs::OpenapiFile;
+use crate::http::guard::{Guard, Limits};
 use crate::http::service::BootstrapKey;
+use crate::http::source::TrustedProxies;
 use crate::identity::secret::NewSecret;
 use crate::ledger::Ledger;
-use crate::limiter::Limiter;
+use crate::limiter::{Clock, Limiter};
 use crate::snapshot::{CacheSizes, Directory};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord, WrittenRates};
 use crate::store::{Access, Expected, Store, WriteContext};
@@ -50,9 +52,12 @@ async fn service(dir: &TempDir) -> Service {
     let url = format!("sqlite://{}?mode=rwc", dir.path().join("p.db").display());
     let store = Store::open(&url, Access::ReadWrite).await.expect("a new database");
     let directory = Directory::open(store.clone(), CacheSizes { orgs: 1_000, api_keys: 100_000 }).await.expect("a directory");
+    let elapsed: Clock = Arc::new(clock::elapsed);
+    let unlimited = Limits { failed_authentications: 0, admin_requests: 0 };
     Service {
         ledger: Ledger::start(store.clone(), 1_000, Arc::new(clock::now)),
-        limiter: Limiter::new(1_048_576, Arc::new(clock::elapsed)),
+        limiter: Limiter::new(1_048_576, elapsed.clone()),
+        guard: Guard::new(TrustedProxies::new(Vec::new()), unlimited, &elapsed),
         store,
         directory,
         verifier: None,
@@ -60,6 +65,7 @@ async fn service(dir: &TempDir) -> Service {
         bootstrap: None,
         metrics: Metrics::start().expect("metrics"),
         openapi_file: OpenapiFile::new(String::new()),
+        older_rate_headers: false,
         draining: AtomicBool::new(false),
     }
 }

@@ -21,6 +21,7 @@ use super::envelope::{add_headers, envelope, json_response, null, success_body};
 use super::error::ApiError;
 use super::extract::{Demand, DenyStatus, Public, Query};
 use super::gate::{Gate, Verdict, Wanted};
+use super::guard;
 use super::routes::GATE;
 use super::service::App;
 use crate::clock;
@@ -205,7 +206,15 @@ async fn judged(demand: &Demand, query: ForwardQuery, service: App, asked: Asked
     let gate = Gate::open(service, &fresh, key.clone().ok(), &request, Wanted::default(), now).await?;
     let outcome = if gate.passes() { service.ledger.run(gate.operation()).await? } else { Outcome::Withheld };
     gate.count(&outcome);
-    Ok(Relayed::of(&gate, &gate.verdict(&outcome), service.older_rate_headers, query.deny_status))
+    let verdict = gate.verdict(&outcome);
+    let headers = verdict.rate_headers(now, service.older_rate_headers);
+    Ok(match verdict.refusal {
+        Some(refusal) => {
+            let refusal = guard::instead_of(refusal.clone(), &service, &asked.request);
+            Relayed::refused(&refusal, headers, query.deny_status)
+        }
+        None => Relayed::allowed(&gate, &verdict, headers),
+    })
 }
 
 /// What the proxy is told.
@@ -216,14 +225,10 @@ pub struct Relayed {
 }
 
 impl Relayed {
-    fn of(gate: &Gate, verdict: &Verdict<'_>, has_older: bool, deny_status: Option<DenyStatus>) -> Self {
-        let mut headers = verdict.rate_headers(gate.now, has_older);
-        let Some(refusal) = verdict.refusal else {
-            let body = success_body(&AuthorizationView::of(gate, verdict, headers.clone()), ());
-            headers.extend(identity(gate));
-            return Self { status: 200, headers, body };
-        };
-        Self::refused(refusal, headers, deny_status)
+    fn allowed(gate: &Gate, verdict: &Verdict<'_>, mut headers: Vec<(&'static str, String)>) -> Self {
+        let body = success_body(&AuthorizationView::of(gate, verdict, headers.clone()), ());
+        headers.extend(identity(gate));
+        Self { status: 200, headers, body }
     }
 
     fn refused(refusal: &Refusal, mut headers: Vec<(&'static str, String)>, deny_status: Option<DenyStatus>) -> Self {

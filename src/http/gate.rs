@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::error::ApiError;
 use super::extract::Fresh;
-use super::judge::{Asked, asked_about, count, judge, known_org};
+use super::judge::{asked_about, asked_of, count, judge, known_org};
 use super::service::App;
 use super::taker::{Aim, WrittenTaking};
 use super::windows;
@@ -96,6 +96,7 @@ impl Gate {
             checks: Vec::new(),
         };
         if gate.refusal.is_none() {
+            gate.key.iter().for_each(|key| gate.service.directory.note_use(key, now));
             gate.prepare(fresh, wanted).await?;
         }
         Ok(gate)
@@ -108,8 +109,11 @@ impl Gate {
         let facts = known_org(&self.service, fresh, org, self.now).await?;
         self.tier = Some(facts.tier);
         let per_request = fresh.catalogue.per_request();
-        let about = |limit_key: &Arc<LimitKey>| self.about(fresh, &facts, limit_key);
-        self.rates = per_request.rates.iter().map(about).collect();
+        let rate = |limit_key: &Arc<LimitKey>| {
+            let of_org = fresh.catalogue.effective(&facts, limit_key, self.now);
+            About { limit_key: Arc::clone(limit_key), resource: None, effective: key.rate(&limit_key.name, of_org) }
+        };
+        self.rates = per_request.rates.iter().map(rate).collect();
         let quota =
             |limit_key: &Arc<LimitKey>| Aim::of(fresh, org, &facts, (Arc::clone(limit_key), Quantity::ONE, None), self.now);
         self.takings = per_request.quotas.iter().map(quota).collect();
@@ -125,11 +129,6 @@ impl Gate {
         if issues.is_empty() { Ok(()) } else { Err(ApiError::InvalidBody(issues)) }
     }
 
-    fn about(&self, fresh: &Fresh, facts: &KnownOrg, limit_key: &Arc<LimitKey>) -> About {
-        let effective = fresh.catalogue.effective(facts, limit_key, self.now);
-        About { limit_key: Arc::clone(limit_key), resource: None, effective }
-    }
-
     async fn check(
         &self,
         fresh: &Fresh,
@@ -137,16 +136,14 @@ impl Gate {
         name: &LimitKeyName,
         written: WrittenQuestion,
     ) -> Result<(About, Decision), ApiError> {
-        let limit_key = asked_about(fresh, name)?;
         // A window is asked for the key of the request, unless another is named.
-        let own = self.key.as_ref().filter(|_| limit_key.kind() == Kind::Rate).map(|key| key.id.clone());
+        let is_rate = asked_about(fresh, name)?.kind() == Kind::Rate;
+        let own = self.key.as_ref().filter(|_| is_rate).map(|key| key.id.clone());
         let written = WrittenQuestion { key_id: written.key_id.clone().or(own), ..written };
         let resource = written.resource.clone();
-        let question = written.about(limit_key).map_err(ApiError::InvalidBody)?;
-        let about = About { resource, ..self.about(fresh, facts, limit_key) };
-        let asked = Asked { limit_key, question, org: facts.clone(), effective: about.effective };
+        let asked = asked_of(&self.service, fresh, (org, facts.clone()), name, written, self.now).await?;
         let decision = judge(&self.service, org, &asked, self.now).await?;
-        Ok((about, decision))
+        Ok((About { limit_key: Arc::clone(asked.limit_key), resource, effective: asked.effective }, decision))
     }
 
     /// Counts the request in its windows, if it got so far and fits in. It is counted once, however often this is asked.

@@ -83,6 +83,18 @@ pub async fn asked<'a>(
     now: UtcMillis,
 ) -> Result<Asked<'a>, ApiError> {
     let org = visible_org(service, fresh, caller, org_id, now).await?;
+    asked_of(service, fresh, (org_id, org), limit_key, written, now).await
+}
+
+/// The same of an org that is known already.
+pub async fn asked_of<'a>(
+    service: &Service,
+    fresh: &'a Fresh,
+    (org_id, org): (&OrgId, KnownOrg),
+    limit_key: &LimitKeyName,
+    written: WrittenQuestion,
+    now: UtcMillis,
+) -> Result<Asked<'a>, ApiError> {
     let limit_key = asked_about(fresh, limit_key)?;
     let question = written.about(limit_key).map_err(ApiError::InvalidBody)?;
     let of_org = fresh.catalogue.effective(&org, limit_key, now);

@@ -256,7 +256,7 @@ async fn who_lacks_the_scope_is_refused_before_the_body_is_read() {
 async fn what_proxies_call_judges_the_credential_that_they_bring() {
     let server = Plimsoll::start().await;
     let made = made(&server.admin()).await;
-    let open = server.document().operations().iter().filter(|operation| scope_of(operation).is_none());
+    let open = server.document().operations().iter().filter(|operation| needs(operation) == Needs::Nothing);
     let open: BTreeSet<&str> = open.map(|operation| operation.id.as_str()).collect();
     assert_eq!(open, PUBLIC.into_iter().chain(BY_PROXIES).collect());
     for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"] {
