@@ -18,7 +18,9 @@ async fn an_unknown_route_is_an_enveloped_404() {
 async fn a_wrong_method_is_an_enveloped_405_that_says_which_there_are() {
     let server = Plimsoll::start().await;
     let mut probed = 0;
-    for operation in server.document().operations() {
+    // What proxies ask is answered for every method.
+    let of_few = |operation: &&crate::harness::Operation| !operation.template.starts_with("/v1/forward-auth");
+    for operation in server.document().operations().iter().filter(of_few) {
         let path = operation.template.replace(['{', '}'], "");
         for method in ["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"] {
             let is_known = |other: &&crate::harness::Operation| other.template == operation.template && other.method == method;
