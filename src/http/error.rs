@@ -122,7 +122,7 @@ impl ApiError {
     }
 
     /// What the response says in headers.
-    fn headers(&self) -> Vec<(String, String)> {
+    pub(super) fn headers(&self) -> Vec<(String, String)> {
         match self {
             Self::Refused(refusal) => {
                 refusal.denial().headers.0.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

@@ -41,10 +41,9 @@ const REFUSALS: [&str; 6] =
 const PREFIX: &str = "/v1/forward-auth";
 
 /// The request of a customer that a proxy asks about.
-pub struct Asked {
+struct Asked {
     method: String,
     path: String,
-    request: HttpRequest,
 }
 
 impl Asked {
@@ -65,7 +64,7 @@ impl Asked {
         if !issues.is_empty() {
             return Err(ApiError::InvalidParams(issues));
         }
-        Ok(Self { method: method.into_owned(), path: path.into_owned(), request: request.clone() })
+        Ok(Self { method: method.into_owned(), path: path.into_owned() })
     }
 }
 
@@ -93,20 +92,23 @@ fn without_host(uri: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-impl FromRequest for Asked {
+/// What a proxy sends. It is read when it is known how a proxy is told that something is wrong with it.
+pub struct Asking(HttpRequest);
+
+impl FromRequest for Asking {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::of(request))
+        ready(Ok(Self(request.clone())))
     }
 }
 
-impl Describe for Asked {
+impl Describe for Asking {
     fn describe(description: &mut Description<'_>) {
-        description.error("invalid_params");
-        description.error("unavailable");
-        REFUSALS.into_iter().for_each(|code| description.disguised_error(DenyStatus::STATUS, code));
+        let faults = ["invalid_params", "unavailable"];
+        faults.into_iter().for_each(|code| description.error(code));
+        REFUSALS.into_iter().chain(faults).for_each(|code| description.disguised_error(DenyStatus::STATUS, code));
         let text = |limit: usize| ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(limit));
         let [methods, paths] = SAID_BY_PROXIES;
         for (names, what, limit) in [(methods, "method", 32), (paths, "path, with its query or without", 8_192)] {
@@ -124,7 +126,7 @@ impl Describe for Asked {
 #[into_params(rename_all = "camelCase")]
 pub struct ForwardQuery {
     /// For nginx, which turns every status but 2xx, 401 and 403 into a 500: a refusal comes with this status, with its own in
-    /// `X-Plimsoll-Status`, its body in `X-Plimsoll-Body`, and its headers.
+    /// `X-Plimsoll-Status`, its body in `X-Plimsoll-Body`, and its headers. So do a 400 about what was asked, and a 503.
     #[deserr(default)]
     #[param(inline)]
     deny_status: Option<DenyStatus>,
@@ -163,29 +165,33 @@ pub async fn forward_auth(
     demand: Demand,
     query: Query<ForwardQuery>,
     service: App,
-    asked: Asked,
+    asking: Asking,
 ) -> Result<Relayed, ApiError> {
-    judged(&demand, query.0, service, asked).await
+    let is_disguised = query.0.deny_status.is_some();
+    match judged(&demand, query.0, service, &asking.0).await {
+        Err(error) if is_disguised => Ok(Relayed::in_disguise(&error)),
+        told => told,
+    }
 }
 
 /// The same with the path behind ours; its query is the customer's.
-pub async fn forward_auth_path(_: Public, demand: Demand, service: App, asked: AskedBehind) -> Result<Relayed, ApiError> {
-    judged(&demand, ForwardQuery { deny_status: None, required_scope: None }, service, asked.0).await
+pub async fn forward_auth_path(_: Public, demand: Demand, service: App, asking: AskingBehind) -> Result<Relayed, ApiError> {
+    judged(&demand, ForwardQuery { deny_status: None, required_scope: None }, service, &asking.0).await
 }
 
-/// [`Asked`] where the path follows.
-pub struct AskedBehind(Asked);
+/// [`Asking`] where the path follows.
+pub struct AskingBehind(HttpRequest);
 
-impl FromRequest for AskedBehind {
+impl FromRequest for AskingBehind {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Asked::of(request).map(Self))
+        ready(Ok(Self(request.clone())))
     }
 }
 
-impl Describe for AskedBehind {
+impl Describe for AskingBehind {
     fn describe(description: &mut Description<'_>) {
         description.error("unavailable");
         let path = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(8_191));
@@ -193,24 +199,25 @@ impl Describe for AskedBehind {
     }
 }
 
-async fn judged(demand: &Demand, query: ForwardQuery, service: App, asked: Asked) -> Result<Relayed, ApiError> {
+async fn judged(demand: &Demand, query: ForwardQuery, service: App, request: &HttpRequest) -> Result<Relayed, ApiError> {
+    let asked = Asked::of(request)?;
     let fresh = demand.met(&service).await?;
     let now = clock::now();
-    let key = api_key_of(&service, asked.request.headers(), now).await?;
-    let request = Request {
+    let key = api_key_of(&service, request.headers(), now).await?;
+    let customers = Request {
         key: key.as_deref().map_err(|presented| *presented),
         method: Some(&asked.method),
         path: Some(&asked.path),
         required_scope: query.required_scope.as_ref(),
     };
-    let gate = Gate::open(service, &fresh, key.clone().ok(), &request, Wanted::default(), now).await?;
+    let gate = Gate::open(service, &fresh, key.clone().ok(), &customers, Wanted::default(), now).await?;
     let outcome = if gate.passes() { service.ledger.run(gate.operation()).await? } else { Outcome::Withheld };
     gate.count(&outcome);
     let verdict = gate.verdict(&outcome);
     let headers = verdict.rate_headers(now, service.older_rate_headers);
     Ok(match verdict.refusal {
         Some(refusal) => {
-            let refusal = guard::instead_of(refusal.clone(), &service, &asked.request);
+            let refusal = guard::instead_of(refusal.clone(), &service, request);
             Relayed::refused(&refusal, headers, query.deny_status)
         }
         None => Relayed::allowed(&gate, &verdict, headers),
@@ -220,7 +227,7 @@ async fn judged(demand: &Demand, query: ForwardQuery, service: App, asked: Asked
 /// What the proxy is told.
 pub struct Relayed {
     status: u16,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(Cow<'static, str>, String)>,
     body: Vec<u8>,
 }
 
@@ -228,20 +235,33 @@ impl Relayed {
     fn allowed(gate: &Gate, verdict: &Verdict<'_>, mut headers: Vec<(&'static str, String)>) -> Self {
         let body = success_body(&AuthorizationView::of(gate, verdict, headers.clone()), ());
         headers.extend(identity(gate));
-        Self { status: 200, headers, body }
+        Self { status: 200, headers: named(headers), body }
     }
 
     fn refused(refusal: &Refusal, mut headers: Vec<(&'static str, String)>, deny_status: Option<DenyStatus>) -> Self {
         let denial = refusal.denial();
         headers.extend(denial.headers.0);
         let body = serde_json::to_string(&denial.body).unwrap_or_default();
-        let status = deny_status.map_or(denial.status, |_| DenyStatus::STATUS);
-        if deny_status.is_some() {
-            headers.push(("X-Plimsoll-Status", denial.status.to_string()));
-            headers.push(("X-Plimsoll-Body", in_ascii(&body)));
-        }
-        Self { status, headers, body: body.into_bytes() }
+        let plain = Self { status: denial.status, headers: named(headers), body: body.into_bytes() };
+        if deny_status.is_some() { plain.disguised() } else { plain }
     }
+
+    /// What could not be judged, for a proxy that knows few statuses: the customer is told what it is all the same.
+    fn in_disguise(error: &ApiError) -> Self {
+        let headers = error.headers().into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
+        Self { status: error.kind().0, headers, body: error.body().to_string().into_bytes() }.disguised()
+    }
+
+    /// The same under the status that such a proxy knows, with what it is in headers.
+    fn disguised(mut self) -> Self {
+        let body = in_ascii(&String::from_utf8_lossy(&self.body));
+        self.headers.extend(named(vec![("X-Plimsoll-Status", self.status.to_string()), ("X-Plimsoll-Body", body)]));
+        Self { status: DenyStatus::STATUS, ..self }
+    }
+}
+
+fn named(headers: Vec<(&'static str, String)>) -> Vec<(Cow<'static, str>, String)> {
+    headers.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect()
 }
 
 /// Who it was that was let pass.
@@ -273,7 +293,7 @@ impl Responder for Relayed {
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::FORBIDDEN);
         let mut response = json_response(status, self.body);
-        add_headers(&mut response, self.headers);
+        add_headers(&mut response, self.headers.iter().map(|(name, value)| (name.as_ref(), value.as_str())));
         response
     }
 }

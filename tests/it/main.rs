@@ -28,4 +28,6 @@ mod openapi;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod recipes;
+#[cfg(test)]
 mod scenarios;

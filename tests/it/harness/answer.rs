@@ -16,7 +16,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(asked: String, status: u16, headers: HeaderMap, bytes: &[u8]) -> Self {
+    pub(crate) fn new(asked: String, status: u16, headers: HeaderMap, bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let body = serde_json::from_str(&text).unwrap_or_default();
         Self { asked, status, headers, text, body }

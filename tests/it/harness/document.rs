@@ -194,7 +194,7 @@ fn enveloped(answer: &Answer) -> Result<(), String> {
 fn matches(template: &str, path: &str) -> bool {
     if let Some(behind) = path.strip_prefix(FOR_PROXIES) {
         return template == FOR_PROXIES && behind.is_empty()
-            || template != FOR_PROXIES && template.starts_with(FOR_PROXIES) && behind.len() > 1;
+            || template != FOR_PROXIES && template.starts_with(FOR_PROXIES) && behind.starts_with('/');
     }
     let (mut expected, mut found) = (template.split('/'), path.split('/'));
     loop {
