@@ -53,11 +53,11 @@ pub struct AuthorizeBody {
     api_key: Option<String>,
     /// The request's method. Without one, it is taken for one that writes.
     #[deserr(default)]
-    #[schema(max_length = 32)]
+    #[schema(min_length = 1, max_length = 32, pattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
     method: Option<String>,
     /// The request's path, with its query or without. Without one, removed endpoints are not looked for.
     #[deserr(default)]
-    #[schema(max_length = 8192)]
+    #[schema(min_length = 1, max_length = 8192, pattern = "^/")]
     path: Option<String>,
     /// The scope that the request needs, which may be one of the product's own. Without it GET and HEAD need `read`, other methods `write`.
     #[deserr(default)]
@@ -144,7 +144,7 @@ pub(super) fn is_method(text: &str) -> bool {
 
 /// Whether it is a path, and a query or not.
 pub(super) fn is_path(text: &str) -> bool {
-    text.starts_with('/') && text.len() <= MAX_PATH
+    text.starts_with('/') && text.chars().count() <= MAX_PATH
 }
 
 fn at_most(field: &str, count: usize, most: usize) -> Option<Issue> {

@@ -13,7 +13,7 @@ use deserr::Deserr;
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::authorize::{AuthorizationView, METHOD, PATH, is_method, is_path};
+use super::authorize::{AuthorizationView, MAX_PATH, METHOD, PATH, is_method, is_path};
 use super::caller::api_key_of;
 use super::decision_view::DecisionView;
 use super::document::{Describe, Description, Doc, header};
@@ -37,6 +37,8 @@ const SAID_BY_PROXIES: [[&str; 2]; 2] = [["X-Forwarded-Method", "X-Original-Meth
 /// How a request may be refused that consumes nothing.
 const REFUSALS: [&str; 6] =
     ["invalid_api_key", "org_banned", "user_banned", "gone", "insufficient_scope", "rate_limit_exceeded"];
+/// A token, as methods are.
+const METHOD_PATTERN: &str = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$";
 /// The path under which the request's own method and path are the ones asked about.
 const PREFIX: &str = "/v1/forward-auth";
 
@@ -109,9 +111,14 @@ impl Describe for Asking {
         let faults = ["invalid_params", "unavailable"];
         faults.into_iter().for_each(|code| description.error(code));
         REFUSALS.into_iter().chain(faults).for_each(|code| description.disguised_error(DenyStatus::STATUS, code));
-        let text = |limit: usize| ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(limit));
+        let text = |(pattern, limit): (&str, usize)| {
+            let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
+            text.max_length(Some(limit)).pattern(Some(pattern))
+        };
         let [methods, paths] = SAID_BY_PROXIES;
-        for (names, what, limit) in [(methods, "method", 32), (paths, "path, with its query or without", 8_192)] {
+        let of_method = (METHOD_PATTERN, 32);
+        let of_path = ("^/[!-~]*$", MAX_PATH);
+        for (names, what, limit) in [(methods, "method", of_method), (paths, "path, with its query or without", of_path)] {
             for name in names {
                 let about = format!("The {what} of the request that is asked about.");
                 description.header_parameter(name, &about, text(limit));
