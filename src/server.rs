@@ -161,6 +161,10 @@ fn listen(settings: &ServeSettings, table: Arc<Table>, service: Kept) -> Result<
         let app = App::new().app_data(service).wrap(from_fn(edge::pass)).configure(mount);
         let stopping = stopping.clone();
         let http = HttpService::build().keep_alive(keep_alive).client_request_timeout(HEAD_DEADLINE);
+        // Requests find here how to tell their connection what they want.
+        let http = http.on_connect_ext(|connection: &Connection, data| {
+            data.insert(connection.serving());
+        });
         let http = http.graceful_shutdown_signal(move || {
             let stopping = stopping.clone();
             async move { stopping.notified().await }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::caller::{self, Identity};
 use super::service::App;
+use super::watched::Serving;
 use crate::domain::masked::{holds_credential, masked_path};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -62,6 +63,7 @@ pub async fn pass<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
+    let _serving = request.conn_data::<Serving>().map(Serving::begin);
     let id = RequestId::of(&request);
     let service = request.app_data::<App>().copied();
     let is_at_debug = tracing::enabled!(tracing::Level::DEBUG);

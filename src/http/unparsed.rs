@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use uuid::Uuid;
 
 use super::error::ApiError;
-use super::watched::Watched;
+use super::watched::{Serving, Watched};
 use crate::telemetry::Connected;
 
 /// What ends a head. An answer of ours has a body, so what is written ends otherwise.
@@ -32,6 +32,11 @@ impl Connection {
     /// Takes over an accepted connection.
     pub const fn new(stream: Watched, connected: Connected) -> Self {
         Self { stream, instead: None, _connected: connected }
+    }
+
+    /// Where the request that is served on it says what it wants.
+    pub fn serving(&self) -> Serving {
+        self.stream.serving()
     }
 
     /// Writes the rest of the replacement. The library believes that it wrote its own bytes.

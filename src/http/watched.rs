@@ -2,11 +2,14 @@
 //! and one that does nothing at all.
 //!
 //! The HTTP library has deadlines for a connection's first head and for idling between requests. It has none for the head of a
-//! later request, for what follows an answer that came before the whole body, and for answers that are not read.
+//! later request, for what follows an answer that came before the whole body, and for answers that are not read. And it takes in
+//! requests that are sent ahead of their answers by the thousand, at some 7 KiB each; here they stay with their sender.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
@@ -26,8 +29,56 @@ pub struct Patience {
     pub answer: u32,
 }
 
+/// The most that is read at a time of requests whose heads are still on their way.
+const SLICE: usize = 1_024;
+/// The most that is read of what nobody wants before a connection is closed. What is left unread makes the system reset the
+/// connection, and the answer may be lost with it.
+const MOST_UNWANTED: usize = 131_072;
 /// Bytes that the peer has to read of an answer within its time, to be given as much again.
 const LEAST_READ: usize = 4_096;
+
+/// What the request that is served on a connection wants of it. Its connection is told through this.
+#[derive(Clone, Default)]
+pub struct Serving(Rc<Cell<Wanted>>);
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Wanted {
+    /// None is served: the next request.
+    #[default]
+    Request,
+    /// The body of the one that is served.
+    Body,
+    /// Nothing, until it is answered.
+    Nothing,
+}
+
+/// Holds for as long as it is kept.
+pub struct Wanting {
+    serving: Serving,
+    before: Wanted,
+}
+
+impl Serving {
+    /// A request is served, and wants nothing more.
+    pub fn begin(&self) -> Wanting {
+        self.want(Wanted::Nothing)
+    }
+
+    /// The request that is served wants its body. Whoever waits for it has to wake its task.
+    pub fn want_body(&self) -> Wanting {
+        self.want(Wanted::Body)
+    }
+
+    fn want(&self, wanted: Wanted) -> Wanting {
+        Wanting { serving: self.clone(), before: self.0.replace(wanted) }
+    }
+}
+
+impl Drop for Wanting {
+    fn drop(&mut self) {
+        self.serving.0.set(self.before);
+    }
+}
 
 /// What the connection waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,7 +100,10 @@ pub struct Watched {
     ticks: u32,
     /// Bytes written since then.
     written: usize,
-    /// Whether reading was put off until the peer reads.
+    serving: Serving,
+    /// Bytes that were read without a pause.
+    taken: usize,
+    /// Whether there is something that is read only after the next answer.
     is_put_off: bool,
     alarm: Pin<Box<Sleep>>,
     /// Whether the alarm was asked, without which it wakes nobody.
@@ -69,7 +123,23 @@ impl Watched {
     /// Watches an accepted connection.
     pub fn new(stream: TcpStream, patience: Patience) -> Self {
         let alarm = Box::pin(sleep(patience.tick));
-        Self { stream, patience, phase: Phase::Idle, ticks: 0, written: 0, is_put_off: false, alarm, is_set: false }
+        Self {
+            stream,
+            patience,
+            phase: Phase::Idle,
+            ticks: 0,
+            written: 0,
+            serving: Serving::default(),
+            taken: 0,
+            is_put_off: false,
+            alarm,
+            is_set: false,
+        }
+    }
+
+    /// Where the request that is served says what it wants.
+    pub fn serving(&self) -> Serving {
+        self.serving.clone()
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -114,17 +184,55 @@ impl Watched {
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.poll_patience(context)?;
-        if self.phase == Phase::Answering {
-            // Whoever does not read is asked nothing more, or what it sends would pile up here.
-            self.is_put_off = true;
+        let wanted = self.serving.0.get();
+        if wanted == Wanted::Nothing || self.phase == Phase::Answering {
+            // What is sent ahead waits for its turn with who sent it, or it would pile up here.
+            self.is_put_off |= self.stream.poll_read_ready(context).is_ready();
             return Poll::Pending;
         }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let read = match wanted {
+            Wanted::Request => ready!(self.poll_slice(context, buffer)),
+            Wanted::Body | Wanted::Nothing => ready!(Pin::new(&mut self.stream).poll_read(context, buffer)),
+        };
         if self.phase == Phase::Idle && buffer.filled().len() > before {
             self.enter(Phase::Asked);
         }
+        Poll::Ready(read)
+    }
+}
+
+impl Watched {
+    /// Reads a slice and then pauses once, so that what it holds is served before more is read.
+    fn poll_slice(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.taken >= SLICE {
+            self.taken = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        // Nothing is made ready for what is not there.
+        if self.stream.poll_read_ready(context).is_pending() {
+            self.taken = 0;
+            return Poll::Pending;
+        }
+        let room = buffer.remaining().min(SLICE.saturating_sub(self.taken));
+        let mut slice = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        let read = Pin::new(&mut self.stream).poll_read(context, &mut slice);
+        let length = slice.filled().len();
+        buffer.advance(length);
+        self.taken = if read.is_pending() { 0 } else { self.taken.saturating_add(length) };
         read
+    }
+
+    /// Reads what has arrived and nobody wants.
+    fn drain(&self) {
+        let (mut unwanted, mut drained) = ([0; 4_096], 0_usize);
+        while let Ok(read @ 1..) = self.stream.try_read(&mut unwanted) {
+            drained = drained.saturating_add(read);
+            if drained >= MOST_UNWANTED {
+                return;
+            }
+        }
     }
 }
 
@@ -151,6 +259,7 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.drain();
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

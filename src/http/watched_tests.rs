@@ -99,3 +99,58 @@ async fn a_peer_that_reads_slowly_gets_its_whole_answer_and_is_read_again() {
     assert_eq!(&next, b"next");
     reading.await.expect("a reader");
 }
+
+#[tokio::test]
+async fn what_is_sent_ahead_waits_until_the_request_before_it_is_answered() {
+    let (mut ours, mut peer) = connected(1_000, 1_000, 1_000).await;
+    peer.write_all(b"1").await.expect("a connection");
+    assert_eq!(ours.read_u8().await.expect("a request"), b'1');
+    let serving = ours.serving().begin();
+    peer.write_all(b"23").await.expect("a connection");
+    let (mut reader, mut writer) = tokio::io::split(ours);
+    let mut byte = [0];
+    let mut reading = Box::pin(reader.read_exact(&mut byte));
+    assert!(timeout(Duration::from_millis(50), reading.as_mut()).await.is_err());
+    drop(serving);
+    writer.write_all(b"answer").await.expect("a connection");
+    timeout(LONG, reading).await.expect("an end").expect("the next request");
+    assert_eq!(byte, *b"2");
+    timeout(LONG, reader.read_exact(&mut byte)).await.expect("an end").expect("the next request");
+    assert_eq!(byte, *b"3");
+}
+
+#[tokio::test]
+async fn a_body_that_is_wanted_is_read_while_its_request_is_served() {
+    let (mut ours, mut peer) = connected(1_000, 1_000, 1_000).await;
+    let serving = ours.serving();
+    let served = serving.begin();
+    let wanting = serving.want_body();
+    let body = vec![5; 100_000];
+    peer.write_all(&body).await.expect("a connection");
+    let mut received = vec![0; body.len()];
+    timeout(LONG, ours.read_exact(&mut received)).await.expect("an end").expect("a body");
+    assert_eq!(received, body);
+    drop(wanting);
+    peer.write_all(b"x").await.expect("a connection");
+    assert!(timeout(Duration::from_millis(50), ours.read_u8()).await.is_err(), "it is served still");
+    drop(served);
+    assert_eq!(timeout(LONG, ours.read_u8()).await.expect("an end").expect("the next request"), b'x');
+}
+
+#[tokio::test]
+async fn requests_are_read_in_slices() {
+    let (mut ours, mut peer) = connected(1_000, 1_000, 1_000).await;
+    peer.write_all(&[6; 10 * SLICE]).await.expect("a connection");
+    let mut received = vec![0; 10 * SLICE];
+    ours.stream.readable().await.expect("a connection");
+    let first = {
+        let mut buffer = ReadBuf::new(&mut received);
+        while futures_util::poll!(std::future::poll_fn(|context| Pin::new(&mut ours).poll_read(context, &mut buffer)))
+            .is_ready()
+        {}
+        buffer.filled().len()
+    };
+    assert_eq!(first, SLICE);
+    timeout(LONG, ours.read_exact(&mut received[SLICE..])).await.expect("an end").expect("the rest");
+    assert!(received.iter().all(|byte| *byte == 6));
+}

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 
 use super::super::document::{Describe, Description};
 use super::super::error::ApiError;
+use super::super::watched::Serving;
 use crate::domain::issue::Issue;
 use crate::wire::{self, Issues};
 
@@ -60,7 +61,8 @@ async fn read(payload: &mut Payload) -> Result<Vec<u8>, ApiError> {
     if dropped == 0 { Ok(bytes.into()) } else { Err(ApiError::PayloadTooLarge(MAX_BODY_BYTES)) }
 }
 
-async fn read_in_time(payload: &mut Payload) -> Result<(Vec<u8>, bool), ApiError> {
+async fn read_in_time(payload: &mut Payload, serving: Option<Serving>) -> Result<(Vec<u8>, bool), ApiError> {
+    let _wanting = serving.as_ref().map(Serving::want_body);
     let mut reading = std::pin::pin!(read(payload));
     // A handler starts before the bytes behind the head are looked at, so the usual body is there at the second look.
     // Only one that is still on its way is worth a timer.
@@ -120,9 +122,9 @@ impl<T: Deserr<Issues> + DeserializeOwned + 'static> FromRequest for HotBody<T> 
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let mut payload = payload.take();
-        let is_json = is_json(request);
+        let (is_json, serving) = (is_json(request), request.conn_data().cloned());
         Box::pin(async move {
-            let (bytes, is_late) = read_in_time(&mut payload).await?;
+            let (bytes, is_late) = read_in_time(&mut payload, serving).await?;
             if !is_json {
                 return Err(ApiError::UnsupportedMediaType);
             }
@@ -144,9 +146,9 @@ impl<T: Deserr<Issues> + 'static> FromRequest for Body<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let mut payload = payload.take();
-        let is_json = is_json(request);
+        let (is_json, serving) = (is_json(request), request.conn_data().cloned());
         Box::pin(async move {
-            let (bytes, is_late) = read_in_time(&mut payload).await?;
+            let (bytes, is_late) = read_in_time(&mut payload, serving).await?;
             if !is_json {
                 return Err(ApiError::UnsupportedMediaType);
             }
@@ -161,9 +163,9 @@ impl<T: Deserr<Issues> + 'static> FromRequest for OptionalBody<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let mut payload = payload.take();
-        let is_json = is_json(request);
+        let (is_json, serving) = (is_json(request), request.conn_data().cloned());
         Box::pin(async move {
-            let (bytes, is_late) = read_in_time(&mut payload).await?;
+            let (bytes, is_late) = read_in_time(&mut payload, serving).await?;
             match bytes.as_slice() {
                 [] => Ok(Self(Body { value: parsed(b"{}")?, bytes, is_late })),
                 _ if !is_json => Err(ApiError::UnsupportedMediaType),

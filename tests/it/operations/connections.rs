@@ -106,3 +106,66 @@ async fn a_connection_that_is_not_used_again_is_closed() {
     // The library reads its clock twice a second.
     assert!(since.elapsed() >= Duration::from_secs(1), "after {:?}", since.elapsed());
 }
+
+/// The most memory that the server has taken so far.
+fn peak_kib(server: &Plimsoll) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[tokio::test]
+async fn requests_that_are_sent_ahead_of_their_answers_take_little_memory() {
+    let server = Plimsoll::start().await;
+    let before = peak_kib(&server);
+    // One is answered at once and by much, the other has to wait for the database.
+    for path in ["/openapi.json", "/readyz"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let ahead = request.repeat(100_000 / request.len());
+        let mut streams = Vec::new();
+        for _ in 0..20 {
+            let stream = TcpStream::connect(server.address()).await.expect("a connection");
+            // Whatever the buffers of both ends take.
+            stream.writable().await.expect("a connection");
+            stream.try_write(ahead.as_bytes()).expect("a connection");
+            streams.push(stream);
+        }
+        for stream in &streams {
+            timeout(PATIENCE, stream.readable()).await.expect("an answer").expect("a connection");
+        }
+    }
+    server.anonymous().get("/readyz").await.is(200);
+    let more = peak_kib(&server) - before;
+    assert!(more < 64 * 1_024, "{more} KiB");
+}
+
+#[tokio::test]
+async fn requests_that_are_sent_ahead_are_answered_in_their_order() {
+    let server = Plimsoll::start().await;
+    let request = |number: usize| {
+        let last = if number == 999 { "Connection: close\r\n" } else { "" };
+        format!("GET /readyz HTTP/1.1\r\nHost: x\r\nX-Request-Id: number-{number}\r\n{last}\r\n")
+    };
+    let stream = TcpStream::connect(server.address()).await.expect("a connection");
+    let (mut reader, mut writer) = stream.into_split();
+    let writing = async {
+        let all: String = (0..1_000).map(request).collect();
+        writer.write_all(all.as_bytes()).await.expect("a server that reads");
+    };
+    let mut received = String::new();
+    let (_, read) = tokio::join!(writing, timeout(PATIENCE, reader.read_to_string(&mut received)));
+    read.expect("an end").expect("all answers");
+    let ids = received.lines().filter_map(|line| line.strip_prefix("x-request-id: "));
+    assert!(ids.eq((0..1_000).map(|number| format!("number-{number}"))), "{received}");
+}
+
+#[tokio::test]
+async fn whoever_is_refused_before_the_body_is_read_can_read_the_answer() {
+    let server = Plimsoll::start().await;
+    let body = "x".repeat(40_000);
+    let head = "POST /v1/check HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer nonsense\r\nContent-Type: application/json";
+    for _ in 0..10 {
+        let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        server.raw(request).await.fails(401, "invalid_api_key");
+    }
+}
