@@ -29,6 +29,7 @@ local function ask(txn, socket)
     }
     local authorization = values_of(txn.http:req_get_headers()["authorization"])
     if #authorization > 0 then headers["authorization"] = authorization end
+    -- With denyStatus a refusal names its status in a header, so that it cannot be mistaken for an error on the way.
     return core.httpclient():get {
         url = "http://plimsoll/v1/forward-auth?denyStatus=403",
         dst = socket,

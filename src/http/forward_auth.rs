@@ -378,6 +378,14 @@ mod tests {
     }
 
     #[test]
+    fn in_disguise_it_is_told_when_to_try_again() {
+        let told = Relayed::in_disguise(&ApiError::Unavailable);
+        let header = |wanted: &str| told.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        let header = |wanted| header(wanted).map(|(_, value)| value.as_str());
+        assert_eq!((told.status, header("x-plimsoll-status"), header("retry-after")), (403, Some("503"), Some("1")));
+    }
+
+    #[test]
     fn a_body_in_a_header_is_the_same_json_in_ascii() {
         let text = in_ascii("{\"replacement\":\"/créateurs 🚢\"}");
         assert!(text.is_ascii());

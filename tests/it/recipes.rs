@@ -1,6 +1,7 @@
 //! The recipes for reverse proxies, as they are in `openapi/recipes`: in a real nginx and a real HAProxy between a customer and a
 //! product, and by what Traefik and Envoy are documented to send.
 
+mod asked;
 mod closed;
 mod documented;
 mod front;

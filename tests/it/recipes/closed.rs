@@ -1,7 +1,12 @@
 //! A proxy that gets no answer from Plimsoll lets nothing pass.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::BOTH;
-use super::front::Front;
+use super::front::{Front, answer, client};
+use super::product::Product;
+use super::proxy::{Kind, Proxy};
 use crate::harness::{Actor, Answer};
 
 fn is_closed(answer: &Answer) {
@@ -41,13 +46,36 @@ async fn when_plimsoll_has_stopped_nothing_passes() {
 }
 
 #[tokio::test]
+async fn what_is_no_answer_lets_nothing_pass_and_is_asked_for_once() {
+    for kind in BOTH {
+        for status in [Some(204), Some(302), Some(404), Some(500), Some(503), None] {
+            let (plimsoll, product) = (Product::saying(status).await, Product::start().await);
+            let proxy = Proxy::start(kind, plimsoll.address, product.address);
+            let told = answer(client().get(format!("http://{}/", proxy.address))).await;
+            // nginx takes every 2xx for a yes.
+            let is_yes = kind == Kind::Nginx && status == Some(204);
+            assert_eq!((told.status, product.requests()), if is_yes { (200, 1) } else { (503, 0) }, "{kind:?} {status:?}");
+            assert_eq!(plimsoll.requests(), 1, "{kind:?} {status:?}: each question counts");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_in_the_script_of_haproxy_lets_nothing_pass() {
+    let product = Product::start().await;
+    let broken = |text: String| text.replace("local answer = ask(txn, socket)", "error('broken')");
+    let proxy = Proxy::with(Kind::HaProxy, product.address, product.address, broken);
+    let told = answer(client().get(format!("http://{}/", proxy.address))).await;
+    assert_eq!((told.status, product.requests()), (503, 0), "{}", told.text);
+}
+
+#[tokio::test]
 async fn what_plimsoll_cannot_judge_is_told_as_what_it_is() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     for kind in BOTH {
         let front = Front::of(kind).await;
         let customer = front.customer(&["read"]).await;
         // nginx passes on what is not ASCII in a path; HAProxy refuses it by itself.
-        let mut stream = tokio::net::TcpStream::connect(front.proxy.address).await.expect("a connection");
+        let mut stream = TcpStream::connect(front.proxy.address).await.expect("a connection");
         let secret = customer.secret();
         let request =
             format!("GET /caf\u{e9} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\nConnection: close\r\n\r\n");

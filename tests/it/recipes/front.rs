@@ -34,8 +34,7 @@ impl Front {
         server.admin().put_org("acme", "free").await.is(201);
         let product = Product::start().await;
         let proxy = Proxy::start(kind, server.address(), product.address);
-        let client = Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
-        Self { server, product, proxy, client }
+        Self { server, product, proxy, client: client() }
     }
 
     /// A customer with a new key of `acme`.
@@ -62,6 +61,11 @@ impl Front {
         let asked = customer.request("GET", "/v1/forward-auth");
         asked.header("X-Forwarded-Method", method).header("X-Forwarded-Uri", target).send().await
     }
+}
+
+/// A customer's client.
+pub(super) fn client() -> Client {
+    Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client")
 }
 
 /// Sends a request and reads the answer.

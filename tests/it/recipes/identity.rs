@@ -35,7 +35,8 @@ async fn a_customer_cannot_say_who_it_is() {
                 request = request.header(name, "globex");
             }
             request = request.header("X-Plimsoll-Key-Id", "key_forged").header("X-Plimsoll-Scopes", "admin");
-            let passed = answer(request).await;
+            let passed = answer(request.header("X-Forwarded-For", "203.0.113.9")).await;
+            assert_eq!(arrived(&passed, "x-forwarded-for"), ["127.0.0.1"], "{kind:?}");
             assert_eq!(arrived(&passed, "x-plimsoll-org"), org, "{kind:?}");
             assert_eq!(arrived(&passed, "x-plimsoll-key-id"), [&*customer.id], "{kind:?}");
             assert_eq!(arrived(&passed, "x-plimsoll-scopes"), ["read"], "{kind:?}");

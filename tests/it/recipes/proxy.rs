@@ -42,13 +42,18 @@ pub(super) struct Proxy {
 impl Proxy {
     /// Starts it between customers and these two.
     pub(super) fn start(kind: Kind, plimsoll: SocketAddr, product: SocketAddr) -> Self {
+        Self::with(kind, plimsoll, product, |text| text)
+    }
+
+    /// The same with a change in every file of the recipe.
+    pub(super) fn with(kind: Kind, plimsoll: SocketAddr, product: SocketAddr, change: fn(String) -> String) -> Self {
         // The proxy inherits a socket that listens already: nobody can take its port, and whoever connects waits until it is ready.
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("an address");
         let folder = TempDir::new().expect("a temporary folder");
         let log = File::create(folder.path().join("log")).expect("a writable folder");
-        let places = Places { folder: folder.path(), address, plimsoll, product };
+        let places = Places { folder: folder.path(), address, plimsoll, product, change };
         let mut command = match kind {
             Kind::Nginx => places.nginx(),
             Kind::HaProxy => places.haproxy(),
@@ -75,6 +80,7 @@ struct Places<'a> {
     address: SocketAddr,
     plimsoll: SocketAddr,
     product: SocketAddr,
+    change: fn(String) -> String,
 }
 
 impl Places<'_> {
@@ -103,7 +109,7 @@ impl Places<'_> {
 
     /// A file of the recipes with its placeholders replaced.
     fn recipe(&self, from: &str, to: &str, changes: &[(&str, &str)]) -> PathBuf {
-        let mut text = recipe(from);
+        let mut text = (self.change)(recipe(from));
         let (plimsoll, product) = (self.plimsoll.to_string(), self.product.to_string());
         let addresses = [("PLIMSOLL_ADDRESS", &*plimsoll), ("PRODUCT_ADDRESS", &*product)];
         for (placeholder, value) in addresses.iter().filter(|_| !changes.is_empty()).chain(changes) {

@@ -75,6 +75,17 @@ async fn a_request_that_is_not_said_or_said_twice_is_a_400_that_names_it() {
 }
 
 #[tokio::test]
+async fn with_a_deny_status_what_cannot_be_judged_comes_as_a_refusal_does() {
+    let Product { server, customer, .. } = product().await;
+    let actor = server.bearer(&customer);
+    let plain = ask(&actor, "", "GET", "no-path").await;
+    plain.fails(400, "invalid_params");
+    let told = ask(&actor, "?denyStatus=403", "GET", "no-path").await;
+    assert_eq!((told.status, &told.text), (403, &plain.text));
+    assert_eq!((told.header("x-plimsoll-status"), told.header("x-plimsoll-body")), (Some("400"), Some(plain.text.as_str())));
+}
+
+#[tokio::test]
 async fn what_follows_our_path_is_judged_with_its_own_method() {
     let Product { server, .. } = product().await;
     let removed = json!({"method": "GET", "path": "/api/{id}/stats", "replacement": "/créateurs"});
