@@ -105,7 +105,7 @@ impl Table {
         self.enter::<F::Output, Args>(method, path, doc, route)
     }
 
-    /// Serves `handler` at `path` for every method there is. The document shows it under `GET`. A variable part at the end of the
+    /// Serves `handler` at `path` for every method but TRACE. The document shows it under `GET`. A variable part at the end of the
     /// path holds all that follows.
     #[must_use]
     pub fn any<F, Args>(self, path: &'static str, doc: &Doc, handler: F) -> Self
@@ -116,7 +116,8 @@ impl Table {
         F::Future: Future<Output = F::Output>,
     {
         let handler = Caught(handler);
-        let route = Box::new(move || web::route().to(handler.clone()));
+        // TRACE asks to have credentials repeated (RFC 9110, 9.3.8).
+        let route = Box::new(move || web::route().guard(guard::Not(guard::Trace())).to(handler.clone()));
         let mut table = self.enter::<F::Output, Args>(Method::GET, path, doc, route);
         table.entries.iter_mut().filter(|entry| entry.path == path).for_each(|entry| entry.is_for_all = true);
         table
@@ -160,6 +161,9 @@ impl Table {
             let mut allowed: Vec<&str> = entries.iter().map(|entry| entry.method.as_str()).collect();
             if allowed.contains(&"GET") {
                 allowed.push("HEAD");
+            }
+            if entries.iter().any(|entry| entry.is_for_all) {
+                allowed.extend(["POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
             }
             let allowed: Arc<str> = allowed.join(", ").into();
             let refuse = move |_: HttpRequest| {
