@@ -81,7 +81,7 @@ pub struct ServeSettings {
     /// Whether the gate also sends `X-RateLimit-Limit`, `-Remaining` and `-Reset`, beside `RateLimit` and `RateLimit-Policy`.
     #[arg(long, env = "PLIMSOLL_X_RATELIMIT_HEADERS", value_name = "PLIMSOLL_X_RATELIMIT_HEADERS", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub x_ratelimit_headers: bool,
-    /// Mebibytes that sliding windows may take; 8 bytes for each call that a window holds, and some 60 for each window.
+    /// Mebibytes that sliding windows may take; 8 to 16 bytes for each call that a window holds, and some 60 for each window.
     #[arg(long, env = "PLIMSOLL_LIMITER_MEMORY_MIB", value_name = "PLIMSOLL_LIMITER_MEMORY_MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
     pub limiter_memory_mib: u64,
     /// How many days after their end the calendar windows of quotas are kept. What is in the present one is never touched.

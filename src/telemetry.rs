@@ -130,6 +130,17 @@ impl Metrics {
         Connected(self.connections.clone())
     }
 
+    /// A call was refused because there was no memory to count it in its sliding windows.
+    pub fn limiter_full(&self) {
+        counter!("plimsoll_limiter_full_total").increment(1);
+    }
+
+    /// Bytes of memory that sliding windows take.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point; memory stays far below 2^53 bytes")]
+    pub fn limiter(&self, bytes: u64) {
+        gauge!("plimsoll_limiter_bytes").set(bytes as f64);
+    }
+
     /// The revision that questions are answered from.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point; revisions stay far below 2^53")]
     pub fn snapshot(&self, revision: u64) {
@@ -178,5 +189,7 @@ fn describe() {
     describe_counter!("plimsoll_database_statements_total", "SQL statements sent to the database.");
     describe_counter!("plimsoll_sources_limited_total", "Requests answered 429 because their source had sent too many.");
     describe_gauge!("plimsoll_connections", "Open connections.");
+    describe_counter!("plimsoll_limiter_full_total", "Calls refused because sliding windows had used up their memory.");
+    describe_gauge!("plimsoll_limiter_bytes", "Bytes of memory that sliding windows take.");
     describe_gauge!("plimsoll_snapshot_revision", "The catalogue revision that questions are answered from.");
 }

@@ -13,12 +13,21 @@ const JWT_RUN: usize = 16;
 
 /// Whether a text holds what looks like an API key or a JWT.
 pub fn holds_credential(text: &str) -> bool {
-    has_run(text, HEX_RUN, |byte| byte.is_ascii_hexdigit())
-        || text.match_indices(JWT_START).any(|(at, _)| {
-            let rest = text.get(at..).unwrap_or_default();
-            let length = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).count();
-            length >= JWT_RUN
-        })
+    has_run(text, HEX_RUN, |byte| byte.is_ascii_hexdigit()) || holds_token(text)
+}
+
+/// Whether a text holds an API key whole, or a JWT. Hexadecimal digits alone may be anything, such as a trace's id.
+pub fn holds_whole_credential(text: &str) -> bool {
+    let is_key = |rest: &str| rest.bytes().take_while(u8::is_ascii_hexdigit).count() >= HEX_RUN;
+    text.match_indices('_').any(|(at, _)| text.get(at.saturating_add(1)..).is_some_and(is_key)) || holds_token(text)
+}
+
+fn holds_token(text: &str) -> bool {
+    text.match_indices(JWT_START).any(|(at, _)| {
+        let rest = text.get(at..).unwrap_or_default();
+        let length = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).count();
+        length >= JWT_RUN
+    })
 }
 
 fn has_run(text: &str, length: usize, is_part: impl Fn(u8) -> bool) -> bool {

@@ -298,6 +298,7 @@ pub async fn authorize(
     let service = taker.service();
     let HotBody { value: mut asked, bytes, is_late } = body;
     let wanted = asked.wanted()?;
+    taker.still_permitted(is_late).await?;
     let fresh = demand.met(&service).await?;
     let now = clock::now();
     let key = api_key_by(&service, asked.api_key.as_deref().unwrap_or_default(), now).await?;
@@ -308,7 +309,11 @@ pub async fn authorize(
         path: asked.path.as_deref(),
         required_scope: asked.required_scope.as_ref(),
     };
-    let gate = Arc::new(Gate::open(service, &fresh, key.clone().ok(), &request, wanted, now).await?);
+    let gate = match Gate::open(service, &fresh, key.clone().ok(), &request, wanted, now).await {
+        Ok(gate) => Arc::new(gate),
+        // What was answered before is answered again, also when the catalogue no longer has what it was about.
+        Err(error) => return taker.repeat_or_fail(&permit, &bytes, error).await,
+    };
     let (enforce, has_older, operation) = (flag(query.0.enforce()), service.older_rate_headers, gate.operation());
     let admit = Box::new({
         let gate = Arc::clone(&gate);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::caller::{self, Identity};
 use super::service::App;
 use super::watched::Serving;
-use crate::domain::masked::{holds_credential, masked_path};
+use crate::domain::masked::{holds_whole_credential, masked_path};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -40,7 +40,7 @@ impl RequestId {
         let is_well_formed =
             |value: &&HeaderValue| (1..=MAX_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(is_allowed);
         // It goes to the log, the audit log and the answer, where no credential is to be.
-        let is_harmless = |value: &&HeaderValue| value.to_str().is_ok_and(|text| !holds_credential(text));
+        let is_harmless = |value: &&HeaderValue| value.to_str().is_ok_and(|text| !holds_whole_credential(text));
         let given = request.headers().get(&REQUEST_ID).filter(is_well_formed).filter(is_harmless).cloned();
         Self(given.unwrap_or_else(Self::generate))
     }

@@ -52,6 +52,11 @@ impl Asked {
     fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let own = request.uri().path_and_query().map_or("", |target| target.as_str());
         let rest = own.strip_prefix(PREFIX).filter(|rest| rest.starts_with('/'));
+        // A slash too many in a proxy's settings must not make every request one for the root.
+        if rest.is_some_and(|rest| rest == "/" || rest.starts_with("/?")) && is_said(request.headers()) {
+            let message = format!("is not looked at under {PREFIX}/: ask {PREFIX} without the slash");
+            return Err(ApiError::InvalidParams(vec![Issue::new("X-Forwarded-Uri", message)]));
+        }
         let (method, path) = match rest {
             Some(path) => (Cow::Borrowed(request.method().as_str()), Cow::Borrowed(path)),
             None => {
@@ -82,6 +87,11 @@ fn said<'a>(headers: &'a HeaderMap, [first, second]: [&str; 2]) -> Result<Cow<'a
     }
 }
 
+/// Whether a proxy says which request it asks about.
+fn is_said(headers: &HeaderMap) -> bool {
+    SAID_BY_PROXIES.iter().flatten().any(|name| headers.contains_key(*name))
+}
+
 /// Some proxies send a whole address.
 fn without_host(uri: Cow<'_, str>) -> Cow<'_, str> {
     let Some((_, rest)) = uri.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https")) else { return uri };
@@ -108,7 +118,7 @@ impl FromRequest for Asking {
 
 impl Describe for Asking {
     fn describe(description: &mut Description<'_>) {
-        let faults = ["invalid_params", "unavailable"];
+        let faults = ["invalid_params", "not_found", "internal_error", "unavailable"];
         faults.into_iter().for_each(|code| description.error(code));
         REFUSALS.into_iter().chain(faults).for_each(|code| description.disguised_error(DenyStatus::STATUS, code));
         let text = |(pattern, limit): (&str, usize)| {
@@ -161,7 +171,7 @@ pub const FORWARD_AUTH_PATH: Doc = Doc {
     id: "forwardAuthPath",
     tag: GATE,
     summary: "The gate for reverse proxies that put the path behind ours",
-    text: "The same for Envoy's `path_prefix`: what follows `/v1/forward-auth` is the path that is asked about, with this request's own method. `X-Forwarded-*` and `X-Original-*` are not looked at.",
+    text: "The same for Envoy's `path_prefix`: what follows `/v1/forward-auth` is the path that is asked about, with this request's own method, whichever it is. It may hold slashes, which a client must not encode: this is for proxies, others ask `authorize`. `X-Forwarded-*` and `X-Original-*` are not looked at.",
     examples: &[],
     errors: &[],
 };
@@ -320,76 +330,5 @@ impl Describe for Relayed {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use actix_web::test::TestRequest;
-
-    fn asked(uri: &str, headers: &[(&str, &str)]) -> Result<(String, String), String> {
-        let request = headers.iter().fold(TestRequest::get().uri(uri), |request, header| request.append_header(*header));
-        let asked = Asked::of(&request.to_http_request());
-        asked.map(|asked| (asked.method, asked.path)).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn either_pair_of_headers_says_which_request_is_asked_about() {
-        let expected = Ok(("POST".to_owned(), "/a?b=c".to_owned()));
-        let forwarded = [("X-Forwarded-Method", "POST"), ("X-Forwarded-Uri", "/a?b=c")];
-        let original = [("X-Original-Method", "POST"), ("X-Original-URI", "/a?b=c")];
-        let mixed = [("X-Forwarded-Method", "POST"), ("X-Original-URI", "https://example.com/a?b=c")];
-        for headers in [forwarded, original, mixed] {
-            assert_eq!(asked("/v1/forward-auth", &headers), expected);
-        }
-        assert_eq!(asked("/v1/forward-auth?denyStatus=403", &[forwarded, original].concat()), expected);
-    }
-
-    #[test]
-    fn what_contradicts_itself_or_is_missing_is_not_believed() {
-        let good = [("X-Forwarded-Method", "POST"), ("X-Forwarded-Uri", "/a")];
-        for (more, named) in [
-            (("X-Original-Method", "GET"), "X-Forwarded-Method"),
-            (("X-Original-URI", "/b"), "X-Forwarded-Uri"),
-            (("X-Forwarded-Uri", "/b"), "X-Forwarded-Uri"),
-        ] {
-            let refused = asked("/v1/forward-auth", &[good[0], good[1], more]).expect_err("a contradiction");
-            assert!(refused.contains(named) && refused.contains("contradict"), "{refused}");
-        }
-        for missing in good {
-            let refused = asked("/v1/forward-auth", &[missing]).expect_err("one is missing");
-            assert!(refused.contains("is required"), "{refused}");
-        }
-        for bad in [("X-Forwarded-Uri", "a"), ("X-Forwarded-Uri", ""), ("X-Forwarded-Uri", "ftp://x/y")] {
-            assert!(asked("/v1/forward-auth", &[good[0], bad]).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn what_follows_our_path_is_asked_about_whatever_the_headers_say() {
-        let headers = [("X-Forwarded-Method", "POST"), ("X-Forwarded-Uri", "/other")];
-        let expected = Ok(("GET".to_owned(), "/api/v1/x?denyStatus=403".to_owned()));
-        assert_eq!(asked("/v1/forward-auth/api/v1/x?denyStatus=403", &headers), expected);
-    }
-
-    #[test]
-    fn addresses_lose_their_host() {
-        let cases = [("https://a.b/c?d", "/c?d"), ("http://a.b", "/"), ("http://a.b?x=/y", "/?x=/y"), ("/c://d", "/c://d")];
-        for (uri, path) in cases {
-            assert_eq!(without_host(Cow::Borrowed(uri)), path);
-        }
-    }
-
-    #[test]
-    fn in_disguise_it_is_told_when_to_try_again() {
-        let told = Relayed::in_disguise(&ApiError::Unavailable);
-        let header = |wanted: &str| told.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        let header = |wanted| header(wanted).map(|(_, value)| value.as_str());
-        assert_eq!((told.status, header("x-plimsoll-status"), header("retry-after")), (403, Some("503"), Some("1")));
-    }
-
-    #[test]
-    fn a_body_in_a_header_is_the_same_json_in_ascii() {
-        let text = in_ascii("{\"replacement\":\"/créateurs 🚢\"}");
-        assert!(text.is_ascii());
-        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        assert_eq!(value["replacement"], "/créateurs 🚢");
-    }
-}
+#[path = "forward_auth_tests.rs"]
+mod tests;

@@ -95,8 +95,10 @@ impl Gate {
             takings: Vec::new(),
             checks: Vec::new(),
         };
+        if let Some(key) = gate.key.as_ref().filter(|key| key.admit(now).is_ok()) {
+            service.directory.note_use(key, now);
+        }
         if gate.refusal.is_none() {
-            gate.key.iter().for_each(|key| gate.service.directory.note_use(key, now));
             gate.prepare(fresh, wanted).await?;
         }
         Ok(gate)
@@ -159,7 +161,10 @@ impl Gate {
         let (is_counted, held) = match self.service.limiter.pass(windows::subject(&self.service, org, &key.id), &windows) {
             Passage::Counted(held) => (true, held),
             Passage::Refused(held) => (false, held),
-            Passage::Full(wait) => (false, windows.iter().map(|window| full(window, wait)).collect()),
+            Passage::Full(wait) => {
+                self.service.metrics.limiter_full();
+                (false, windows.iter().map(|window| full(window, wait)).collect())
+            }
         };
         let question = Question::Happen { key_id: key.id.clone() };
         let decided = |(rate, held): (&About, Held)| {

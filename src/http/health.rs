@@ -96,5 +96,6 @@ pub const METRICS: Doc =
 /// Metrics for Prometheus.
 pub async fn metrics(_: Public, service: App) -> Result<Plain, ApiError> {
     service.metrics.snapshot(service.directory.revision());
+    service.metrics.limiter(service.limiter.bytes());
     Ok(Plain(StatusCode::OK, service.metrics.render()))
 }

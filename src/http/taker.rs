@@ -68,9 +68,7 @@ impl Taker {
         (admit, operation): (Option<Admit>, Operation),
         view: impl Fn(&Outcome) -> Option<Recorded> + Send + Sync + 'static,
     ) -> Result<Taken<F>, ApiError> {
-        if is_late {
-            still_permitted::<Write>(&self.service, &self.request).await?;
-        }
+        self.still_permitted(is_late).await?;
         let kept = match &self.idempotency_key {
             None => {
                 let outcome = self.outcome(admit, operation).await?;
@@ -91,6 +89,21 @@ impl Taker {
 }
 
 impl Taker {
+    /// A body that was waited for takes its time: who was revoked meanwhile is answered nothing else.
+    pub async fn still_permitted(&self, is_late: bool) -> Result<(), ApiError> {
+        if is_late { still_permitted::<Write>(&self.service, &self.request).await } else { Ok(()) }
+    }
+
+    /// The answer that was given under the idempotency key before; otherwise this error, which is the answer from now on.
+    pub async fn repeat_or_fail<F>(self, permit: &Permit<Write>, body: &[u8], error: ApiError) -> Result<Taken<F>, ApiError> {
+        match error.to_recorded().filter(|_| self.idempotency_key.is_some()) {
+            Some(recorded) => {
+                self.run_if(permit, (body, false), (None, Operation::Nothing), move |_| Some(recorded.clone())).await
+            }
+            None => Err(error),
+        }
+    }
+
     async fn outcome(&self, admit: Option<Admit>, operation: Operation) -> Result<Outcome, ApiError> {
         if admit.is_some_and(|admit| !admit()) {
             return Ok(Outcome::Withheld);

@@ -37,13 +37,15 @@ fn five_million_keys_stay_within_the_memory_and_nobody_goes_free() {
 }
 
 #[test]
-fn when_memory_is_used_up_a_new_key_waits_and_an_old_one_goes_on() {
+fn when_memory_is_used_up_a_new_key_waits_and_an_old_one_is_not_forgotten() {
     let hand = Hand::default();
     let limiter = hand.limiter(MIB);
     let number = (0..).find(|number| !is_counted(&limiter.pass(key(&limiter, *number), &[at_most(100, 60)]))).expect("full");
     let Passage::Full(wait) = limiter.pass(key(&limiter, number), &[at_most(100, 60)]) else { panic!("not full") };
     assert!(wait <= Duration::from_secs(1), "{wait:?}");
     assert_eq!(limiter.held(key(&limiter, 0), &at_most(100, 60)).used, 1, "nobody was forgotten");
+    let again = limiter.pass(key(&limiter, 0), &[at_most(1, 60)]);
+    assert!(matches!(again, Passage::Refused(_)), "whoever is in its window does not go free: {again:?}");
     assert!(limiter.bytes() <= MIB);
     hand.put(60_000_000);
     assert!(is_counted(&limiter.pass(key(&limiter, number), &[at_most(100, 60)])), "there is room when windows end");

@@ -42,6 +42,7 @@ impl Command for CreateApiKey {
         issues.extend(end_issue(self.expires_at, tx.now()));
         let (rates, unfit) = api_key_rates::checked(tx, &self.rates, &OwnRates::new()).await?;
         issues.extend(unfit);
+        issues.extend(platform_issue(self.org.as_ref(), &rates));
         if !issues.is_empty() {
             return Err(StoreError::Invalid(issues));
         }
@@ -88,6 +89,7 @@ impl Command for PatchApiKey {
             Some(written) => {
                 let (rates, unfit) = api_key_rates::checked(tx, written, &before.value.rates).await?;
                 issues.extend(unfit);
+                issues.extend(platform_issue(before.value.org.as_ref(), &rates));
                 Some(rates)
             }
             None => None,
@@ -111,6 +113,12 @@ impl Command for PatchApiKey {
         }
         Ok(changed)
     }
+}
+
+/// A platform key has no org, and so no plan whose rates it could have of its own.
+fn platform_issue(org: Option<&OrgId>, rates: &OwnRates) -> Option<Issue> {
+    let message = "is taken by an org's key only: a platform key has no windows";
+    (org.is_none() && !rates.is_empty()).then(|| Issue::new("rateLimits", message))
 }
 
 impl PatchApiKey {

@@ -139,8 +139,14 @@ impl Reader<'_> {
         let shown = items.iter().zip(results).map(|((place, _), result)| self.decision(*place, result));
         let shown = shown.collect::<Read<Vec<Shown>>>()?;
         let of = |result: &&Value, status: u64| result["denial"]["status"] == json!(status);
-        // A quota's refusal stands above a count's, and of the same the first counts.
-        let first = results.iter().find(|one| of(one, 429)).or_else(|| results.iter().find(|one| of(one, 402)));
+        // A quota's refusal stands above a count's; of quotas the one that ends last, of counts the first.
+        let mut first = results.iter().find(|one| of(one, 402));
+        for quota in results.iter().filter(|one| of(one, 429)) {
+            let wait = |one: &Value| one["denial"]["headers"]["Retry-After"].as_str().and_then(|text| text.parse::<u64>().ok());
+            if first.is_none_or(|first| wait(quota) > wait(first)) {
+                first = Some(quota);
+            }
+        }
         same("org", &data["org"], &json!(self.org))?;
         same("allowed", &data["allowed"], &json!(first.is_none()))?;
         same("denial", &data["denial"], first.map_or(&Value::Null, |first| &first["denial"]))?;
