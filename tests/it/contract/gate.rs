@@ -186,6 +186,23 @@ async fn a_repetition_under_its_idempotency_key_counts_nothing_again() {
 }
 
 #[tokio::test]
+async fn a_repetition_is_answered_the_same_also_when_what_it_was_about_is_gone() {
+    let product = product().await;
+    let body = json!({"apiKey": product.customer, "method": "POST", "path": "/x", "consume": [{"limitKey": "seats"}]});
+    let send =
+        async |key: &str| product.asks.request("POST", "/v1/authorize").header("Idempotency-Key", key).json(&body).send().await;
+    let first = send("one").await;
+    product.server.admin().post("/v1/admin/limit-keys/seats/archive", json!({})).await.is(200);
+    assert_eq!(send("one").await.is(200).text, first.text);
+    let gone = send("two").await;
+    gone.fails(410, "gone");
+    let again = send("two").await;
+    assert_eq!((again.header("idempotent-replayed"), &again.text), (Some("true"), &gone.text));
+    product.asks.post("/v1/authorize", body).await.fails(410, "gone");
+    assert_eq!(product.left().await, 59);
+}
+
+#[tokio::test]
 async fn what_is_written_badly_is_named_and_nothing_is_counted() {
     let product = product().await;
     let path = |length: usize| format!("/{}", "a".repeat(length - 1));

@@ -81,10 +81,10 @@ async fn a_rate_of_what_is_no_rate_is_a_400_that_names_it() {
         (json!(5), vec!["rateLimits"]),
         (Value::Object(many), vec!["rateLimits"]),
     ];
-    let key = made(&server, json!({"name": "k"})).await;
+    let key = made(&server, json!({"name": "k", "org": "acme"})).await;
     let path = format!("{KEYS}/{}", key.text_at("/data/id"));
     for (rates, paths) in table {
-        let create = server.admin().create_key(&json!({"name": "k", "rateLimits": rates})).await;
+        let create = server.admin().create_key(&json!({"name": "k", "org": "acme", "rateLimits": rates})).await;
         let patch = server.admin().patch(&path, json!({"rateLimits": rates})).await;
         for answer in [create, patch] {
             let mut found = answer.fails(400, "invalid_body").issues();
@@ -93,6 +93,19 @@ async fn a_rate_of_what_is_no_rate_is_a_400_that_names_it() {
         }
     }
     assert_eq!(server.admin().get(KEYS).await.items().len(), 1);
+}
+
+#[tokio::test]
+async fn a_platform_key_has_no_windows_and_so_no_rates() {
+    let server = product().await;
+    let rates = json!({"per_minute": {"max": 600}});
+    let refused = server.admin().create_key(&json!({"name": "k", "rateLimits": rates})).await;
+    assert_eq!(refused.fails(400, "invalid_body").issues(), ["rateLimits"]);
+    let platform = made(&server, json!({"name": "k", "rateLimits": {}})).await;
+    let path = format!("{KEYS}/{}", platform.text_at("/data/id"));
+    let refused = server.admin().patch(&path, json!({"rateLimits": rates})).await;
+    assert_eq!(refused.fails(400, "invalid_body").issues(), ["rateLimits"]);
+    server.admin().patch(&path, json!({"rateLimits": null})).await.is(200);
 }
 
 #[tokio::test]
@@ -120,7 +133,7 @@ async fn a_check_shows_the_keys_own_rate_from_the_next_call_on() {
 async fn a_limit_key_that_an_api_key_names_is_in_use() {
     let server = product().await;
     let admin = server.admin();
-    let key = made(&server, json!({"name": "k", "rateLimits": {"per_hour": {"max": 5}}})).await;
+    let key = made(&server, json!({"name": "k", "org": "acme", "rateLimits": {"per_hour": {"max": 5}}})).await;
     let id = key.text_at("/data/id").to_owned();
     let refused = admin.delete("/v1/admin/limit-keys/per_hour").await;
     assert!(refused.fails(409, "state_conflict").error().contains(&id), "{}", refused.text);
