@@ -64,9 +64,9 @@ async fn a_keys_own_rates_are_kept_replaced_and_cleared() {
 async fn only_limit_keys_of_kind_rate_are_named_by_a_key() {
     let db = with_rates().await;
     let wrong = written(&[("seats", 1), ("none", 1), ("minute", 1)]);
-    let refused = db.run(CreateApiKey { rates: wrong, ..create_key(1, None, &["nothing"]) }).await;
+    let refused = db.run(CreateApiKey { rates: wrong, ..create_key(1, Some("acme"), &["nothing"]) }).await;
     assert_eq!(paths(refused), ["scopes[0]", "rateLimits.none", "rateLimits.seats"]);
-    let id = db.api_key(1, None, &["read"]).await.value.id;
+    let id = db.api_key(1, Some("acme"), &["read"]).await.value.id;
     let days = WrittenRates::from([(p("minute"), WrittenValue { days: Some(Quantity::ONE), ..WrittenValue::default() })]);
     assert_eq!(paths(db.run(PatchApiKey { rates: Some(days), ..rates(&id, &[]) }).await), ["rateLimits.minute"]);
     db.run(rates(&id, &[("minute", 5)])).await.expect("patched");
@@ -74,6 +74,8 @@ async fn only_limit_keys_of_kind_rate_are_named_by_a_key() {
     assert_eq!(paths(db.run(rates(&id, &[("minute", 6)])).await), ["rateLimits.minute"]);
     let kept = db.run(rates(&id, &[("minute", 5), ("hour", 5)])).await.expect("what it had may stay");
     assert_eq!(kept.value.rates, own(&[("minute", 5), ("hour", 5)]));
+    let platforms = db.run(CreateApiKey { rates: written(&[("hour", 1)]), ..create_key(2, None, &["read"]) }).await;
+    assert_eq!(paths(platforms), ["rateLimits"], "a platform key has no windows");
 }
 
 #[tokio::test]
