@@ -213,7 +213,11 @@ impl PartialSchema for HeadersSchema {
     }
 }
 
-impl ToSchema for HeadersSchema {}
+impl ToSchema for HeadersSchema {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "RelayHeaders".into()
+    }
+}
 
 impl<'a> AuthorizationView<'a> {
     /// The view of a verdict.

@@ -158,7 +158,7 @@ pub const FORWARD_AUTH: Doc = Doc {
     id: "forwardAuth",
     tag: GATE,
     summary: "The gate for reverse proxies",
-    text: "Like `authorize` for nginx `auth_request`, Traefik `ForwardAuth`, Envoy `ext_authz` over HTTP and others. Any method is answered the same. The customer's API key is taken from \
+    text: "Like `authorize` for nginx `auth_request`, Traefik `ForwardAuth`, Envoy `ext_authz` over HTTP and others. Every method but TRACE is answered the same. The customer's API key is taken from \
            `Authorization`; method and path from `X-Forwarded-Method` and `X-Forwarded-Uri`, or `X-Original-Method` and `X-Original-URI`: a 400 when they are missing, or contradict each \
            other. 200 lets the request pass, with `X-Plimsoll-Org` (not for a platform key), `X-Plimsoll-Key-Id` and `X-Plimsoll-Scopes` (separated by spaces) to pass on; everything else is \
            the response for the customer. Both have the `RateLimit` headers.\n\nIt needs no credential of the proxy: whoever reaches it can try API keys, so let only the proxy reach it.",

@@ -370,6 +370,58 @@ async fn another_org_cannot_be_told_from_no_org() {
     assert_eq!(usage().await, before, "nothing was taken, given back or set");
 }
 
+/// How long each of these takes to be answered 404, in microseconds, without the slowest tenth: what else the machine does only adds.
+fn quickest(mut times: Vec<f64>) -> Vec<f64> {
+    times.sort_by(f64::total_cmp);
+    times.truncate(times.len() * 9 / 10);
+    times
+}
+
+/// Welch's t of two samples.
+fn welch(a: &[f64], b: &[f64]) -> f64 {
+    let moments = |sample: &[f64]| {
+        let count = sample.len() as f64;
+        let mean = sample.iter().sum::<f64>() / count;
+        let variance = sample.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        (mean, variance / count)
+    };
+    let ((mean_a, error_a), (mean_b, error_b)) = (moments(a), moments(b));
+    (mean_a - mean_b) / (error_a + error_b).sqrt()
+}
+
+#[tokio::test]
+async fn the_time_of_a_404_does_not_tell_whether_there_is_such_an_org() {
+    let server = Plimsoll::start().await;
+    let made = made(&server.admin()).await;
+    let own = server.key(&["read", "write"], Some("globex")).await.unjudged();
+    // Of one length, so that nothing but what is known of them differs.
+    let nobody = made.reservation.replace("acme", "none");
+    let questions = |org: &str, reservation: &str| {
+        [
+            ("POST", "/v1/check".to_owned(), json!({"org": org, "limitKey": "seats"})),
+            ("POST", "/v1/consume".to_owned(), json!({"org": org, "limitKey": "seats"})),
+            ("GET", format!("/v1/orgs/{org}/entitlements"), Value::Null),
+            ("GET", format!("/v1/reservations/{reservation}"), Value::Null),
+        ]
+    };
+    let (of_other, of_nobody) = (questions("acme", &made.reservation), questions("none", &nobody));
+    for (other, nobody) in of_other.iter().zip(&of_nobody) {
+        let mut times = [Vec::new(), Vec::new()];
+        for round in 0..2_000 {
+            // Whoever goes first may find things colder.
+            for turn in [round % 2, 1 - round % 2] {
+                let (method, path, body) = if turn == 0 { other } else { nobody };
+                let begun = std::time::Instant::now();
+                own.call(method, path, body).await.is(404);
+                times[turn].push(begun.elapsed().as_secs_f64() * 1e6);
+            }
+        }
+        let [other_times, nobody_times] = times.map(quickest);
+        let t = welch(&other_times, &nobody_times);
+        assert!(t.abs() < 4.5, "{}: t = {t}", other.1);
+    }
+}
+
 #[tokio::test]
 async fn every_operation_that_an_orgs_key_may_call_is_probed_about_another_org() {
     let server = Plimsoll::start().await;
