@@ -15,8 +15,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use utoipa::ToSchema;
 
+use super::super::caller::{self, Identity};
 use super::super::document::{Describe, Description};
 use super::super::error::ApiError;
+use super::super::guard;
+use super::super::service::App;
 use super::super::watched::Serving;
 use crate::domain::issue::Issue;
 use crate::wire::{self, Issues};
@@ -89,6 +92,31 @@ async fn look_again() {
     poll_fn(next_look).await;
 }
 
+/// What came of a body.
+struct Arrived {
+    bytes: Vec<u8>,
+    is_late: bool,
+    is_json: bool,
+}
+
+/// Reads the body. Whoever was revoked while it was waited for is answered nothing else.
+async fn arrived(request: &HttpRequest, mut payload: Payload) -> Result<Arrived, ApiError> {
+    let is_json = is_json(request);
+    let (bytes, is_late) = read_in_time(&mut payload, request.conn_data().cloned()).await?;
+    if is_late {
+        Box::pin(still_known(request)).await?;
+    }
+    Ok(Arrived { bytes, is_late, is_json })
+}
+
+async fn still_known(request: &HttpRequest) -> Result<(), ApiError> {
+    let Some(service) = request.app_data::<App>() else { return Ok(()) };
+    match caller::identify(service, request.headers()).await {
+        Some(Identity::Refused(error)) => Err(guard::instead_of_error(error, service, request)),
+        Some(Identity::Known(_)) | None => Ok(()),
+    }
+}
+
 fn is_json(request: &HttpRequest) -> bool {
     let content_type = request.headers().get(CONTENT_TYPE);
     if content_type.is_some_and(|value| value == JSON) {
@@ -121,10 +149,9 @@ impl<T: Deserr<Issues> + DeserializeOwned + 'static> FromRequest for HotBody<T> 
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let mut payload = payload.take();
-        let (is_json, serving) = (is_json(request), request.conn_data().cloned());
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let (bytes, is_late) = read_in_time(&mut payload, serving).await?;
+            let Arrived { bytes, is_late, is_json } = arrived(&request, payload).await?;
             if !is_json {
                 return Err(ApiError::UnsupportedMediaType);
             }
@@ -145,10 +172,9 @@ impl<T: Deserr<Issues> + 'static> FromRequest for Body<T> {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let mut payload = payload.take();
-        let (is_json, serving) = (is_json(request), request.conn_data().cloned());
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let (bytes, is_late) = read_in_time(&mut payload, serving).await?;
+            let Arrived { bytes, is_late, is_json } = arrived(&request, payload).await?;
             if !is_json {
                 return Err(ApiError::UnsupportedMediaType);
             }
@@ -162,10 +188,9 @@ impl<T: Deserr<Issues> + 'static> FromRequest for OptionalBody<T> {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let mut payload = payload.take();
-        let (is_json, serving) = (is_json(request), request.conn_data().cloned());
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let (bytes, is_late) = read_in_time(&mut payload, serving).await?;
+            let Arrived { bytes, is_late, is_json } = arrived(&request, payload).await?;
             match bytes.as_slice() {
                 [] => Ok(Self(Body { value: parsed(b"{}")?, bytes, is_late })),
                 _ if !is_json => Err(ApiError::UnsupportedMediaType),

@@ -50,6 +50,21 @@ async fn a_key_that_is_revoked_meanwhile_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_revoked_meanwhile_is_answered_nothing_either() {
+    let server = product().await;
+    let question = json!({"org": "acme", "limitKey": "seats"}).to_string();
+    let batch = json!({"checks": [{"org": "acme", "limitKey": "seats"}]}).to_string();
+    let request = json!({"apiKey": "nonsense", "consume": [{"limitKey": "nothing"}]}).to_string();
+    for (path, body) in [("check", &question), ("check/batch", &batch), ("consume", &question), ("authorize", &request)] {
+        let made = server.admin().create_key(&json!({"name": "short-lived"})).await;
+        let (id, secret) = (made.is(201).text_at("/data/id").to_owned(), made.text_at("/data/key").to_owned());
+        let held = server.begin(&format!("POST /v1/{path} HTTP/1.1\r\nAuthorization: Bearer {secret}"), body.len()).await;
+        server.admin().delete(&format!("/v1/admin/api-keys/{id}")).await.is(200);
+        held.finish(body).await.fails(401, "invalid_api_key");
+    }
+}
+
+#[tokio::test]
 async fn a_post_on_a_resource_that_has_changed_is_refused() {
     let server = product().await;
     let stale = server.admin().get("/v1/admin/orgs/acme").await.etag().to_owned();
