@@ -16,7 +16,7 @@ use crate::domain::names::LimitKeyName;
 use crate::store::{IdempotentCall, Lane, Recall, RunningCall, Store, StoreError};
 
 /// Operations in one transaction: enough that the disk's work for one is little, few enough that while they are written the next
-/// are read and the last are answered. With ten times as many everybody waits for everybody, and a third less is done.
+/// are read and the last are answered. With eight times as many everybody waits for everybody, and a fifth less is done.
 const MAX_BATCH: usize = 128;
 
 /// What waits in the queue.
