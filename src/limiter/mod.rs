@@ -1,8 +1,8 @@
 //! Sliding windows, exact: never more than the limit in any window of that length, and never a refusal while there is room.
 //!
 //! A window is the list of the moments at which something was counted in it. Those that have left it are dropped; a window that
-//! has lost all of them costs nothing. Memory is bounded: when it is used up by windows that still hold something, what is new
-//! waits until one of them ends, so that nobody goes free. Time is read under the lock, so moments are in order whoever comes when.
+//! has lost all of them costs nothing. Memory is bounded: when it is used up by windows that still hold something, a call that
+//! needs more of it waits until there is some again, so that nobody goes free. Time is read under the lock, so moments are in order whoever comes when.
 
 mod budget;
 mod log;
@@ -68,7 +68,7 @@ pub enum Passage {
     Counted(Vec<Held>),
     /// One of them had no room, and it was counted in none: what they hold.
     Refused(Vec<Held>),
-    /// There is no memory for a window that is new: how long until there may be.
+    /// There is no memory to count it, and it was counted in none: how long until it is worth another try.
     Full(Duration),
 }
 

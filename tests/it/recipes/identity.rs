@@ -96,3 +96,24 @@ async fn nobody_outside_reaches_the_question_of_nginx() {
     }
     assert_eq!(front.product.requests(), 0);
 }
+
+#[tokio::test]
+async fn a_request_that_passed_is_no_tunnel_and_takes_nothing_from_what_is_said_of_it() {
+    for kind in BOTH {
+        let front = Front::of(kind).await;
+        let customer = front.customer(&["read"]).await;
+        let request = || front.request(&customer, "GET", "/");
+        let upgrade = request().header("Connection", "Upgrade, HTTP2-Settings").header("Upgrade", "h2c");
+        let upgrade = answer(upgrade.header("HTTP2-Settings", "AAMAAABkAAQAAP__")).await;
+        if upgrade.status == 200 {
+            let asked = arrived(&upgrade, "connection").join(" ").to_lowercase();
+            assert!(!asked.contains("upgrade"), "{kind:?}: the product is asked for a tunnel: {asked}");
+        } else {
+            assert_eq!(upgrade.status, 400, "{kind:?}: {}", upgrade.text);
+        }
+        let named = answer(request().header("Connection", "X-Plimsoll-Org, X-Plimsoll-Key-Id")).await;
+        assert_eq!(arrived(&named, "x-plimsoll-org"), ["acme"], "{kind:?}");
+        let told = arrived(&named, "connection").join(" ").to_lowercase();
+        assert!(!told.contains("plimsoll"), "{kind:?}: the next hop may drop what it names: {told}");
+    }
+}
