@@ -48,6 +48,7 @@ pub fn sentence(error: &StoreError) -> String {
         | StoreError::Gone { .. }
         | StoreError::IdempotencyKeyReused
         | StoreError::IdempotencyInProgress
+        | StoreError::Overtaken
         | StoreError::Unavailable(_)
         | StoreError::TooManyAnswers { .. }
         | StoreError::Internal(_) => error.to_string(),

@@ -77,6 +77,7 @@ pub struct Metrics {
     responses: [Counter; tally::CLASSES],
     decisions: [[Counter; tally::OUTCOMES]; tally::KINDS],
     revision: Gauge,
+    age: Gauge,
     failed_authentications: Counter,
     admin_requests: Counter,
     connections: Gauge,
@@ -95,6 +96,7 @@ impl Metrics {
                 OUTCOMES.map(|outcome| counter!("plimsoll_decisions_total", "kind" => kind.as_str(), "outcome" => outcome))
             }),
             revision: gauge!("plimsoll_snapshot_revision"),
+            age: gauge!("plimsoll_snapshot_age_seconds"),
             failed_authentications: limited(Guarded::FailedAuthentication),
             admin_requests: limited(Guarded::AdminApi),
             connections: gauge!("plimsoll_connections"),
@@ -141,10 +143,11 @@ impl Metrics {
         gauge!("plimsoll_limiter_bytes").set(bytes as f64);
     }
 
-    /// The revision that questions are answered from.
+    /// The revision that questions are answered from, and for how long it has not been known whether there is a newer one.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point; revisions stay far below 2^53")]
-    pub fn snapshot(&self, revision: u64) {
+    pub fn snapshot(&self, revision: u64, age: Duration) {
         self.revision.set(revision as f64);
+        self.age.set(age.as_secs_f64());
     }
 
     /// Everything, in the text form of Prometheus.
@@ -191,5 +194,14 @@ fn describe() {
     describe_gauge!("plimsoll_connections", "Open connections.");
     describe_counter!("plimsoll_limiter_full_total", "Calls refused because sliding windows had used up their memory.");
     describe_gauge!("plimsoll_limiter_bytes", "Bytes of memory that sliding windows take.");
+    describe_gauge!(
+        "plimsoll_snapshot_age_seconds",
+        "For how long it has not been known whether there is a newer revision; 0 with an embedded database."
+    );
+    describe_gauge!("plimsoll_database_up", "Whether the database server answers.");
+    describe_counter!(
+        "plimsoll_ledger_overtaken_total",
+        "Batches that another process was faster than, and that were done again."
+    );
     describe_gauge!("plimsoll_snapshot_revision", "The catalogue revision that questions are answered from.");
 }

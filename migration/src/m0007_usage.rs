@@ -45,6 +45,13 @@ fn usage(is_embedded: bool) -> TableCreateStatement {
     if is_embedded {
         // The rows stand in the order of their key, so that a counter is found and written in one place.
         table.extra("WITHOUT ROWID");
+    } else {
+        // Processes share it: what one has read still holds as long as the version is the same. It starts anywhere, so that a
+        // row that was deleted and made again is another. `holds` says how many reservations there are to be read.
+        table.col(big_integer("version").default(Expr::cust("(random() * 4503599627370496)::bigint")));
+        table.col(big_integer("holds").default(0)).check(Expr::cust("holds >= 0"));
+        // A row is written again and again: with room on its page it needs no new entry in the index.
+        table.extra("WITH (fillfactor = 50)");
     }
     table
 }

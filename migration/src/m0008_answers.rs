@@ -2,8 +2,9 @@
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::{big_integer, boolean, integer, text, text_null};
-use sea_orm_migration::sea_orm::ConnectionTrait;
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
 
+use crate::columns::{index, primary_key};
 use crate::stamp::stamp;
 
 /// The step.
@@ -17,6 +18,9 @@ impl MigrationTrait for Step {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if manager.get_database_backend() != DbBackend::Sqlite {
+            return shared(manager).await;
+        }
         for table in [answer(), answer_count(), answer_segment(), answer_segment_part()] {
             manager.create_table(table).await?;
         }
@@ -25,6 +29,16 @@ impl MigrationTrait for Step {
         }
         stamp(manager, 8).await
     }
+}
+
+/// Several processes look for answers, so the database finds them by an index, and sees to it that there is one of each.
+async fn shared(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let mut table = Table::create();
+    answer_columns(table.table("answer")).primary_key(&mut primary_key("caller", "key_hash"));
+    manager.create_table(table).await?;
+    index(manager, "answer", &["created_at"]).await?;
+    manager.create_table(answer_count()).await?;
+    manager.drop_table(Table::drop().table("idempotency").take()).await
 }
 
 /// The answers that were kept before are still given again.
@@ -38,12 +52,16 @@ const COUNTS: &str =
 fn answer() -> TableCreateStatement {
     let mut table = Table::create();
     // Of all types, only this one makes the key the row's own number.
-    table.table("answer").col(integer("seq").primary_key()).col(big_integer("created_at")).col(text("caller"));
+    answer_columns(table.table("answer").col(integer("seq").primary_key())).take()
+}
+
+fn answer_columns(table: &mut TableCreateStatement) -> &mut TableCreateStatement {
+    table.col(big_integer("created_at")).col(text("caller"));
     table.col(ColumnDef::new("key_hash").blob().not_null()).col(ColumnDef::new("fingerprint").blob().not_null());
     table.col(integer("status")).col(boolean("is_sealed")).col(text_null("headers"));
     table.col(ColumnDef::new("body").blob().not_null());
     table.check(Expr::cust("length(key_hash) = 32 AND length(fingerprint) = 32"));
-    table.check(Expr::cust("status BETWEEN 100 AND 599")).take()
+    table.check(Expr::cust("status BETWEEN 100 AND 599"))
 }
 
 /// How many answers a caller has, and since when it has had any.

@@ -131,7 +131,7 @@ pub async fn get(
     let limit_keys = fresh.catalogue.active_limit_keys();
     let counted = limit_keys.iter().filter(|limit_key| is_counted_per_org(limit_key));
     let keys = counted.map(|limit_key| CounterRef::new(&path.0, limit_key, None, now).to_owned()).collect();
-    let mut usages = service.ledger.counters(keys).await?.into_iter().map(|counter| counter.usage(now));
+    let mut usages = service.ledger.counters(keys, fresh.max_stale).await?.into_iter().map(|counter| counter.usage(now));
     let of = |limit_key: &&Arc<LimitKey>| {
         let usage = if is_counted_per_org(limit_key) { usages.next() } else { None };
         entitlement(limit_key, fresh.catalogue.effective(&facts, limit_key, now), usage, now)

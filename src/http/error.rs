@@ -225,8 +225,8 @@ impl From<&StoreError> for ApiError {
             StoreError::TooManyAnswers { retry_after } => {
                 Self::Refused(Refusal::RateExceeded { bucket: IDEMPOTENCY_BUCKET.to_owned(), retry_after: *retry_after })
             }
-            StoreError::Unavailable(detail) => {
-                tracing::warn!(%detail, "storage is unavailable");
+            StoreError::Unavailable(_) | StoreError::Overtaken => {
+                tracing::warn!(detail = %error, "storage is unavailable");
                 Self::Unavailable
             }
             StoreError::Internal(detail) => {

@@ -1,5 +1,7 @@
 //! What operators and their machines ask: alive, ready, how much.
 
+use std::time::Duration;
+
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, Responder};
@@ -11,6 +13,9 @@ use super::error::ApiError;
 use super::extract::Public;
 use super::routes::OPERATIONS;
 use super::service::App;
+
+/// A process whose knowledge of a shared database is older than this is not to be asked any more.
+const MAX_SNAPSHOT_AGE: Duration = Duration::from_secs(30);
 
 /// A few words of plain text.
 pub struct Plain(StatusCode, String);
@@ -69,7 +74,9 @@ pub const READYZ: Doc = Doc {
     id: "readyz",
     tag: OPERATIONS,
     summary: "Should it be sent requests?",
-    text: "503 while storage cannot be reached, and from the moment that the process is told to stop.",
+    text: "503 while storage cannot be reached, and from the moment that the process is told to stop. With a database that several \
+           processes share it stays ready while that is away, for questions are answered from what is known, until this is older \
+           than 30 seconds (`plimsoll_snapshot_age_seconds` in the metrics).",
     examples: &[],
     errors: &[],
 };
@@ -79,6 +86,14 @@ pub async fn readyz(_: Public, service: App) -> Result<Readiness, ApiError> {
     let unready = |why: &str| Readiness(Plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")));
     if service.is_draining() {
         return Ok(unready("stopping"));
+    }
+    // A shared database may be away for a while: questions go on from what is known, as long as it is not too old.
+    if let Some(age) = service.directory.age() {
+        return Ok(if age <= MAX_SNAPSHOT_AGE {
+            Readiness(Plain(StatusCode::OK, "ready\n".to_owned()))
+        } else {
+            unready(&format!("what is known is {} seconds old", age.as_secs()))
+        });
     }
     Ok(match service.store.ping().await {
         Ok(()) => Readiness(Plain(StatusCode::OK, "ready\n".to_owned())),
@@ -95,7 +110,7 @@ pub const METRICS: Doc =
 
 /// Metrics for Prometheus.
 pub async fn metrics(_: Public, service: App) -> Result<Plain, ApiError> {
-    service.metrics.snapshot(service.directory.revision());
+    service.metrics.snapshot(service.directory.revision(), service.directory.age().unwrap_or_default());
     service.metrics.limiter(service.limiter.bytes());
     Ok(Plain(StatusCode::OK, service.metrics.render()))
 }

@@ -1,6 +1,7 @@
 //! From a written question to a judged one: finds the facts, and lets the domain decide.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::caller::Caller;
 use super::error::ApiError;
@@ -27,6 +28,8 @@ pub struct Asked<'a> {
     pub org: KnownOrg,
     /// The value that applies.
     pub effective: Effective,
+    /// How old what is known of usage may be.
+    pub max_stale: Duration,
 }
 
 /// What is known of an org that the caller may see: one that does not exist and one that is another's are the same 404.
@@ -102,7 +105,7 @@ pub async fn asked_of<'a>(
         Question::Happen { key_id } => service.directory.own_rate(org_id, key_id, &limit_key.name).await?.unwrap_or(of_org),
         Question::Add { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => of_org,
     };
-    Ok(Asked { limit_key, question, org, effective })
+    Ok(Asked { limit_key, question, org, effective, max_stale: fresh.max_stale })
 }
 
 /// Judges a question at `now`. It changes nothing.
@@ -110,7 +113,7 @@ pub async fn judge(service: &Service, org: &OrgId, asked: &Asked<'_>, now: UtcMi
     let usage = match &asked.question {
         Question::Add { current: None, resource, .. } => {
             let key = CounterRef::new(org, asked.limit_key, resource.as_ref(), now);
-            service.ledger.counter(key).await?.usage(now)
+            service.ledger.counter(key, asked.max_stale).await?.usage(now)
         }
         Question::Add { current: Some(_), .. }
         | Question::Happen { .. }

@@ -136,7 +136,7 @@ pub async fn list(
     let page = page_of(limit, cursor);
     let after = page.after.as_deref().map(place_of).transpose()?;
     let wanted = page.limit.saturating_add(1);
-    let mut stored = service.ledger.counters_of(&org, only.as_ref(), after.as_ref(), wanted, now).await?;
+    let mut stored = service.ledger.counters_of(&org, only.as_ref(), after.as_ref(), wanted, now, fresh.max_stale).await?;
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let has_more = stored.len() > limit;
     stored.truncate(limit);

@@ -3,15 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::mem;
+use std::time::Instant;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use quick_cache::Equivalent;
 use sea_orm::DatabaseTransaction;
 
-use super::counters::{CounterKey, CounterRef, Counters, span_of};
+use super::counters::{CounterKey, CounterRef, Counters, Known, span_of};
 use super::operation::{Operation, Outcome, Taking};
-use super::rows;
+use super::{rows, shared_rows};
 use crate::domain::ask::Question;
 use crate::domain::bound::Quantity;
 use crate::domain::counter::{Counter, CounterRefusal, Hold};
@@ -24,6 +25,7 @@ use crate::store::StoreError;
 
 /// The running values of one transaction.
 pub(super) struct Batch {
+    sight: Sight,
     /// When all of it happens.
     pub(super) now: UtcMillis,
     slots: Vec<Slot>,
@@ -40,7 +42,24 @@ pub(super) struct Slot {
     /// The end of its window, in milliseconds since the epoch.
     pub(super) window_end: Option<i64>,
     pub(super) counter: Counter,
+    /// The version that the row had in a shared database; none without a row.
+    pub(super) version: Option<i64>,
+    /// The version that it gets when it is written.
+    pub(super) next_version: i64,
+    /// It is as memory knows it, and nobody has asked the database whether it still is.
+    is_remembered: bool,
     is_changed: bool,
+}
+
+/// How a batch sees counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// In a database that nobody else writes to.
+    Alone,
+    /// In a database that others write to: from memory where it knows them, and then the database says whether they still are so.
+    Shared,
+    /// The same, with the rows locked before they are judged: others write to the same counters all the time.
+    Locked,
 }
 
 /// What one operation asks of one counter.
@@ -65,8 +84,9 @@ pub(super) enum HeldChange {
 }
 
 impl Batch {
-    pub(super) fn new(now: UtcMillis) -> Self {
+    pub(super) fn new(now: UtcMillis, sight: Sight) -> Self {
         Self {
+            sight,
             now,
             slots: Vec::new(),
             places: HashTable::new(),
@@ -105,7 +125,18 @@ impl Batch {
             self.involve_key(key_of(&reservation).as_ref(), reservation.window.map(|span| span.end.get()));
             self.reservations.insert(reservation.id.clone(), Held { reservation, change: HeldChange::None });
         }
-        self.fill(db, counters).await
+        match self.sight {
+            Sight::Alone => self.fill(db, counters).await?,
+            Sight::Shared | Sight::Locked => {
+                self.fill_shared(db, counters).await?;
+                // Read again, so that none of them is older than its counter.
+                for reservation in rows::reservations(db, &ids).await? {
+                    self.reservations.insert(reservation.id.clone(), Held { reservation, change: HeldChange::None });
+                }
+            }
+        }
+        self.expire();
+        Ok(())
     }
 
     fn involve(&mut self, org: &OrgId, taking: &Taking) {
@@ -119,7 +150,7 @@ impl Batch {
             let (slots, hasher) = (&self.slots, &self.hasher);
             let hash_at = |place: &usize| slots.get(*place).map_or(0, |slot| hasher.hash_one(slot.key.as_ref()));
             self.places.insert_unique(hash, slots.len(), hash_at);
-            self.slots.push(Slot { key: key.to_owned(), window_end, counter: Counter::default(), is_changed: false });
+            self.slots.push(Slot::new(key.to_owned(), window_end));
         }
     }
 
@@ -131,19 +162,39 @@ impl Batch {
         let mut missing = Vec::new();
         for slot in &mut self.slots {
             match counters.get(&slot.key.as_ref()) {
-                Some(counter) => slot.counter = counter,
+                Some(known) => slot.counter = known.counter,
                 None => missing.push(&slot.key),
             }
         }
-        // A fixed order of reading is a fixed order of locking, where rows are locked.
-        missing.sort_unstable();
         let mut found = rows::counters(db, &missing).await?;
         for slot in &mut self.slots {
             if let Some(counter) = found.remove(&slot.key) {
                 slot.counter = counter;
             }
         }
-        self.expire();
+        Ok(())
+    }
+
+    async fn fill_shared(&mut self, db: &DatabaseTransaction, counters: &Counters) -> Result<(), StoreError> {
+        let mut missing = Vec::new();
+        for slot in &mut self.slots {
+            match counters.get(&slot.key.as_ref()).filter(|_| self.sight == Sight::Shared) {
+                Some(known) => slot.remember(known),
+                None => missing.push(&slot.key),
+            }
+        }
+        // A fixed order of reading is a fixed order of locking.
+        missing.sort_unstable();
+        let mut found = match self.sight {
+            Sight::Locked => shared_rows::lock(db, &missing).await?,
+            Sight::Shared | Sight::Alone => shared_rows::read(db, &missing).await?,
+        };
+        for slot in &mut self.slots {
+            if let Some((counter, version)) = found.remove(&slot.key) {
+                (slot.counter, slot.version) = (counter, version);
+            }
+            slot.next_version = slot.version.map_or_else(shared_rows::first_version, |version| version.saturating_add(1));
+        }
         Ok(())
     }
 
@@ -336,7 +387,15 @@ impl Batch {
     pub(super) async fn write(&self, db: &DatabaseTransaction, noted: &HashSet<LimitKeyName>) -> Result<(), StoreError> {
         let mut changed: Vec<&Slot> = self.slots.iter().filter(|slot| slot.is_changed).collect();
         changed.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        rows::write_counters(db, &changed).await?;
+        match self.sight {
+            Sight::Alone => rows::write_counters(db, &changed).await?,
+            Sight::Shared | Sight::Locked => {
+                // What was judged and is not written has to hold as well.
+                let judged: Vec<&Slot> = self.slots.iter().filter(|slot| slot.is_remembered && !slot.is_changed).collect();
+                shared_rows::still_hold(db, &judged).await?;
+                shared_rows::write(db, &changed).await?;
+            }
+        }
         let of = |change| self.reservations.values().filter(move |held| held.change == change).map(|held| &held.reservation);
         rows::write_reservations(db, of(HeldChange::Made).collect()).await?;
         rows::settle_reservations(db, of(HeldChange::Settled).collect()).await?;
@@ -344,10 +403,23 @@ impl Batch {
     }
 
     /// Shows what was committed to whoever asks.
-    pub(super) fn publish(self, counters: &Counters) {
-        for slot in self.slots {
-            counters.put(slot.key, slot.counter);
+    /// `at` is a moment before it was read.
+    pub(super) fn publish(self, counters: &Counters, at: Instant) {
+        for Slot { key, counter, version, next_version, is_changed, .. } in self.slots {
+            let version = if is_changed { Some(next_version) } else { version };
+            counters.put(key, Known { counter, version, at });
         }
+    }
+}
+
+impl Slot {
+    fn new(key: CounterKey, window_end: Option<i64>) -> Self {
+        let (counter, version, next_version) = (Counter::default(), None, 0);
+        Self { key, window_end, counter, version, next_version, is_remembered: false, is_changed: false }
+    }
+
+    fn remember(&mut self, Known { counter, version, .. }: Known) {
+        (self.counter, self.version, self.is_remembered) = (counter, version, true);
     }
 }
 

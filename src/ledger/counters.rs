@@ -1,6 +1,7 @@
 //! Counters in memory: what was committed last, for questions and for the writer's next batch.
 
 use std::hash::Hash;
+use std::time::Instant;
 
 use foldhash::fast::RandomState;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -85,15 +86,25 @@ impl Equivalent<CounterKey> for CounterRef<'_> {
 #[derive(Clone)]
 struct Weights;
 
-impl Weighter<CounterKey, Counter> for Weights {
-    fn weight(&self, _: &CounterKey, counter: &Counter) -> u64 {
-        let holds = counter.holds().len().div_ceil(HOLDS_PER_COUNTER);
+impl Weighter<CounterKey, Known> for Weights {
+    fn weight(&self, _: &CounterKey, known: &Known) -> u64 {
+        let holds = known.counter.holds().len().div_ceil(HOLDS_PER_COUNTER);
         u64::try_from(holds).unwrap_or(u64::MAX).saturating_add(1)
     }
 }
 
-/// A bounded number of counters. Only the writer puts them in, so none is ever older than what was committed.
-pub(super) struct Counters(Cache<CounterKey, Counter, Weights, RandomState>);
+/// A counter as it was known to be.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) counter: Counter,
+    /// The version of its row in a shared database; none without a row.
+    pub(super) version: Option<i64>,
+    /// When it was so, in the process's own time.
+    pub(super) at: Instant,
+}
+
+/// A bounded number of counters. In an embedded database only the writer puts them in, so none is ever older than what was committed.
+pub(super) struct Counters(Cache<CounterKey, Known, Weights, RandomState>);
 
 impl Counters {
     pub(super) fn new(capacity: u64) -> Self {
@@ -101,12 +112,19 @@ impl Counters {
         Self(Cache::with(expected, capacity, Weights, RandomState::default(), DefaultLifecycle::default()))
     }
 
-    pub(super) fn get(&self, key: &CounterRef<'_>) -> Option<Counter> {
+    pub(super) fn get(&self, key: &CounterRef<'_>) -> Option<Known> {
         self.0.get(key)
     }
 
-    pub(super) fn put(&self, key: CounterKey, counter: Counter) {
-        self.0.insert(key, counter);
+    pub(super) fn put(&self, key: CounterKey, known: Known) {
+        self.0.insert(key, known);
+    }
+
+    /// Puts in what was read, unless something younger is there.
+    pub(super) fn put_read(&self, key: CounterKey, known: Known) {
+        if self.0.peek(&key.as_ref()).is_none_or(|there| there.at < known.at) {
+            self.0.insert(key, known);
+        }
     }
 
     pub(super) fn remove(&self, key: &CounterKey) {

@@ -8,20 +8,23 @@ mod batch;
 mod counters;
 mod housekeeping;
 mod operation;
+mod readers;
 mod reads;
 mod rows;
+mod shared_rows;
 mod statements;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::counter::Counter;
 use crate::domain::time::UtcMillis;
-use crate::store::{IdempotentCall, Recorded, Store, StoreError};
+use crate::store::{DEADLINE, IdempotentCall, Recorded, Store, StoreError};
 
 pub use counters::{CounterKey, CounterRef, span_of};
 pub use housekeeping::Swept;
@@ -43,6 +46,8 @@ pub struct Ledger {
     store: Store,
     counters: Arc<Counters>,
     queue: mpsc::Sender<Job>,
+    /// Where questions queue up that a shared database has to answer.
+    questions: Option<mpsc::Sender<LoadJob>>,
 }
 
 /// An answer that is kept under an idempotency key.
@@ -70,7 +75,12 @@ impl Ledger {
         let counters = Arc::new(Counters::new(counters));
         let writer = Writer::new(store.clone(), Arc::clone(&counters), clock);
         tokio::spawn(writer.run(jobs));
-        Self { store, counters, queue }
+        let questions = store.is_shared().then(|| {
+            let (questions, asked) = mpsc::channel(places);
+            tokio::spawn(readers::run(store.clone(), Arc::clone(&counters), asked));
+            questions
+        });
+        Self { store, counters, queue, questions }
     }
 
     /// Does one operation, and answers after it is on disk.
@@ -82,9 +92,7 @@ impl Ledger {
         if matches!(operation, Operation::Nothing) {
             return Ok(Outcome::Withheld);
         }
-        let (reply, answer) = oneshot::channel();
-        self.enqueue(Job::Take(Box::new(TakeJob { operation, once: None, reply })))?;
-        match answered(answer).await?? {
+        match self.take(operation, None).await? {
             writer::Answer::Outcome(outcome) => Ok(outcome),
             writer::Answer::Kept(_) => Err(StoreError::Internal("An answer was kept that nobody asked to keep".to_owned())),
         }
@@ -103,28 +111,46 @@ impl Ledger {
         render: Render,
     ) -> Result<Kept, StoreError> {
         let running = self.store.enter(&call)?;
-        let (reply, answer) = oneshot::channel();
-        let once = Some(Once { call, admit, render, running });
-        self.enqueue(Job::Take(Box::new(TakeJob { operation, once, reply })))?;
-        match answered(answer).await?? {
+        match self.take(operation, Some(Once { call, admit, render, running })).await? {
             writer::Answer::Kept(kept) => Ok(kept),
             writer::Answer::Outcome(_) => Err(StoreError::Internal("The answer could not be kept".to_owned())),
         }
     }
 
+    async fn take(&self, operation: Operation, once: Option<Once>) -> Result<writer::Answer, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        if !self.store.is_shared() {
+            self.enqueue(Job::Take(Box::new(TakeJob { operation, once, reply, deadline: None })))?;
+            return answered(answer).await?;
+        }
+        let deadline = Instant::now().checked_add(DEADLINE);
+        self.enqueue(Job::Take(Box::new(TakeJob { operation, once, reply, deadline })))?;
+        in_time(answer).await?
+    }
+
     /// What is known of a counter: from memory, or read once for everybody who asks.
-    pub async fn counter(&self, key: CounterRef<'_>) -> Result<Counter, StoreError> {
-        if let Some(counter) = self.counters.get(&key) {
-            return Ok(counter);
+    ///
+    /// Memory answers for a shared database only if it is not older than `max_stale`.
+    pub async fn counter(&self, key: CounterRef<'_>, max_stale: Duration) -> Result<Counter, StoreError> {
+        if let Some(known) = self.remembered(&key, max_stale) {
+            return Ok(known);
         }
         // Boxed, so that the future of a question that is answered from memory stays small.
         let mut loaded = Box::pin(self.load(vec![key.to_owned()])).await?;
         Ok(loaded.pop().unwrap_or_default())
     }
 
-    /// Several counters, in order.
-    pub async fn counters(&self, keys: Vec<CounterKey>) -> Result<Vec<Counter>, StoreError> {
-        let known: Option<Vec<Counter>> = keys.iter().map(|key| self.counters.get(&key.as_ref())).collect();
+    fn remembered(&self, key: &CounterRef<'_>, max_stale: Duration) -> Option<Counter> {
+        if self.questions.is_some() && max_stale.is_zero() {
+            return None;
+        }
+        let known = self.counters.get(key)?;
+        (self.questions.is_none() || known.at.elapsed() <= max_stale).then_some(known.counter)
+    }
+
+    /// Several counters, in order; from memory as [`Self::counter`].
+    pub async fn counters(&self, keys: Vec<CounterKey>, max_stale: Duration) -> Result<Vec<Counter>, StoreError> {
+        let known: Option<Vec<Counter>> = keys.iter().map(|key| self.remembered(&key.as_ref(), max_stale)).collect();
         match known {
             Some(known) => Ok(known),
             None => self.load(keys).await,
@@ -133,12 +159,22 @@ impl Ledger {
 
     async fn load(&self, keys: Vec<CounterKey>) -> Result<Vec<Counter>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Job::Load(LoadJob { keys, reply }))?;
-        answered(answer).await?
+        let load = LoadJob { keys, reply };
+        let Some(questions) = &self.questions else {
+            self.enqueue(Job::Load(load))?;
+            return answered(answer).await?;
+        };
+        self.store.check()?;
+        questions.try_send(load).map_err(refused)?;
+        in_time(answer).await?
     }
 
     /// Waits until everything that was done through the store before this call is seen by every question.
     pub async fn settle(&self) -> Result<(), StoreError> {
+        // What is judged for a shared database is asked of it.
+        if self.store.is_shared() {
+            return Ok(());
+        }
         let (reply, answer) = oneshot::channel();
         self.enqueue(Job::Settle { reply })?;
         answered(answer).await?
@@ -154,13 +190,21 @@ impl Ledger {
     }
 
     fn enqueue(&self, job: Job) -> Result<(), StoreError> {
-        self.queue.try_send(job).map_err(|refused| {
-            StoreError::Unavailable(match refused {
-                mpsc::error::TrySendError::Full(_) => "The queue of the ledger is full".to_owned(),
-                mpsc::error::TrySendError::Closed(_) => "The ledger is closed".to_owned(),
-            })
-        })
+        self.queue.try_send(job).map_err(refused)
     }
+}
+
+fn refused<T>(refused: mpsc::error::TrySendError<T>) -> StoreError {
+    StoreError::Unavailable(match refused {
+        mpsc::error::TrySendError::Full(_) => "The queue of the ledger is full".to_owned(),
+        mpsc::error::TrySendError::Closed(_) => "The ledger is closed".to_owned(),
+    })
+}
+
+/// The answer, if a database server gives it in time.
+async fn in_time<T>(answer: oneshot::Receiver<T>) -> Result<T, StoreError> {
+    let waited = tokio::time::timeout(DEADLINE, answered(answer)).await;
+    waited.unwrap_or_else(|_| Err(StoreError::Unavailable("The database server did not answer in time".to_owned())))
 }
 
 async fn answered<T>(answer: oneshot::Receiver<T>) -> Result<T, StoreError> {

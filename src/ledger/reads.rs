@@ -1,5 +1,7 @@
 //! What can be asked of the ledger beside single counters.
 
+use std::time::Duration;
+
 use sea_orm::{ConnectionTrait, Statement, Value};
 
 use super::Ledger;
@@ -53,6 +55,7 @@ impl Ledger {
         after: Option<&UsagePlace>,
         limit: u64,
         now: UtcMillis,
+        max_stale: Duration,
     ) -> Result<Vec<CounterUsage>, StoreError> {
         let (after_key, after_resource) =
             after.map_or(("", ""), |place| (place.limit_key.as_str(), place.resource.as_ref().map_or("", ResourceId::as_str)));
@@ -74,17 +77,22 @@ impl Ledger {
             let limit_key = LimitKeyName::parse(limit_key).map_err(|invalid| StoreError::Internal(invalid.0))?;
             places.push((UsagePlace { limit_key, resource: resource_of(row.try_get_by_index(1)?)? }, row.try_get_by_index(2)?));
         }
-        self.with_counters(org, places).await
+        self.with_counters(org, places, max_stale).await
     }
 
-    async fn with_counters(&self, org: &OrgId, places: Vec<(UsagePlace, i64)>) -> Result<Vec<CounterUsage>, StoreError> {
+    async fn with_counters(
+        &self,
+        org: &OrgId,
+        places: Vec<(UsagePlace, i64)>,
+        max_stale: Duration,
+    ) -> Result<Vec<CounterUsage>, StoreError> {
         let key = |(UsagePlace { limit_key, resource }, window_start): &(UsagePlace, i64)| CounterKey {
             org: org.clone(),
             limit_key: limit_key.clone(),
             resource: resource.clone(),
             window_start: *window_start,
         };
-        let counters = self.counters(places.iter().map(key).collect()).await?;
+        let counters = self.counters(places.iter().map(key).collect(), max_stale).await?;
         let listed = places.into_iter().zip(counters);
         Ok(listed.map(|((place, window_start), counter)| CounterUsage { place, window_start, counter }).collect())
     }

@@ -1,6 +1,6 @@
 //! The rows of counters and reservations: how they are read and written, many at once.
 //!
-//! Every statement names rows by keys that begin with `org`.
+//! Every statement names rows by keys that begin with `org`. The counters of a database that several processes share are elsewhere.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use super::batch::Slot;
 use super::counters::CounterKey;
+use super::statements::Column::{Maybe, Number, Text};
 use super::statements::Rows;
 use crate::domain::bound::Quantity;
 use crate::domain::counter::{Counter, Hold};
@@ -19,32 +20,32 @@ use crate::domain::window::Span;
 use crate::store::StoreError;
 
 const READ_USAGE: Rows = Rows {
-    before: "WITH wanted (org, limit_key, resource, window_start) AS (VALUES ",
-    columns: 4,
+    before: "WITH wanted (org, limit_key, resource, window_start) AS (",
+    columns: &[Text, Text, Text, Number],
     after: ") SELECT u.org, u.limit_key, u.resource, u.window_start, u.used FROM wanted CROSS JOIN usage u \
             WHERE u.org = wanted.org AND u.limit_key = wanted.limit_key AND u.resource = wanted.resource \
             AND u.window_start = wanted.window_start",
 };
 
 const READ_HOLDS: Rows = Rows {
-    before: "WITH wanted (org, limit_key, resource, window_start) AS (VALUES ",
-    columns: 4,
+    before: "WITH wanted (org, limit_key, resource, window_start) AS (",
+    columns: &[Text, Text, Text, Number],
     after: ") SELECT r.org, r.limit_key, r.resource, r.window_start, r.id, r.amount, r.expires_at \
             FROM wanted CROSS JOIN reservation r WHERE r.org = wanted.org AND r.limit_key = wanted.limit_key \
             AND r.resource = wanted.resource AND r.window_start = wanted.window_start AND r.status = 'held'",
 };
 
 const READ_RESERVATIONS: Rows = Rows {
-    before: "WITH wanted (org, id) AS (VALUES ",
-    columns: 2,
+    before: "WITH wanted (org, id) AS (",
+    columns: &[Text, Text],
     after: ") SELECT r.org, r.id, r.limit_key, r.resource, r.window_start, r.window_end, r.amount, r.status, r.confirmed, \
             r.created_at, r.expires_at, r.settled_at FROM wanted CROSS JOIN reservation r \
             WHERE r.org = wanted.org AND r.id = wanted.id",
 };
 
 const WRITE_USAGE: Rows = Rows {
-    before: "INSERT INTO usage (org, limit_key, resource, window_start, window_end, used) VALUES ",
-    columns: 6,
+    before: "INSERT INTO usage (org, limit_key, resource, window_start, window_end, used) ",
+    columns: &[Text, Text, Text, Number, Maybe, Number],
     // The window may have become longer since: what is swept by its end must not be swept while it counts.
     after: " ON CONFLICT (org, limit_key, resource, window_start) DO UPDATE SET used = excluded.used, window_end = \
             CASE WHEN excluded.window_end > usage.window_end THEN excluded.window_end ELSE usage.window_end END",
@@ -52,20 +53,20 @@ const WRITE_USAGE: Rows = Rows {
 
 const WRITE_RESERVATIONS: Rows = Rows {
     before: "INSERT INTO reservation (org, id, limit_key, resource, window_start, window_end, amount, status, confirmed, \
-             created_at, expires_at, settled_at) VALUES ",
-    columns: 12,
+             created_at, expires_at, settled_at) ",
+    columns: &[Text, Text, Text, Text, Number, Maybe, Number, Text, Maybe, Number, Number, Maybe],
     after: "",
 };
 
 const SETTLE_RESERVATIONS: Rows = Rows {
-    before: "WITH settled (org, id, status, confirmed, settled_at) AS (VALUES ",
-    columns: 5,
+    before: "WITH settled (org, id, status, confirmed, settled_at) AS (",
+    columns: &[Text, Text, Text, Maybe, Maybe],
     after: ") UPDATE reservation SET status = settled.status, confirmed = settled.confirmed, settled_at = settled.settled_at \
             FROM settled WHERE reservation.org = settled.org AND reservation.id = settled.id",
 };
 
 const NOTE_LIMIT_KEYS: Rows =
-    Rows { before: "INSERT INTO limit_key_use (limit_key) VALUES ", columns: 1, after: " ON CONFLICT (limit_key) DO NOTHING" };
+    Rows { before: "INSERT INTO limit_key_use (limit_key) ", columns: &[Text], after: " ON CONFLICT (limit_key) DO NOTHING" };
 
 /// These counters as they are stored; each of them, also those without a row.
 pub(super) async fn counters(
@@ -82,12 +83,12 @@ pub(super) async fn counters(
         counters.insert(key_of(&row)?, Counter::new(quantity(row.try_get_by_index(4)?)?));
     }
     for row in READ_HOLDS.query(db, wanted()).await? {
-        counters.entry(key_of(&row)?).or_default().push(hold_of(&row)?);
+        counters.entry(key_of(&row)?).or_default().push(hold_of(&row, 4)?);
     }
     Ok(counters)
 }
 
-fn key_values(key: &CounterKey) -> [Value; 4] {
+pub(super) fn key_values(key: &CounterKey) -> [Value; 4] {
     [
         key.org.as_str().into(),
         key.limit_key.as_str().into(),
@@ -115,11 +116,12 @@ fn key_of(row: &QueryResult) -> Result<CounterKey, StoreError> {
     })
 }
 
-fn hold_of(row: &QueryResult) -> Result<Hold, StoreError> {
+/// What a reservation holds: its number, its amount and its end stand in a row from this column on.
+pub(super) fn hold_of(row: &QueryResult, first: usize) -> Result<Hold, StoreError> {
     Ok(Hold {
-        reservation: number_of(&row.try_get_by_index::<String>(4)?)?,
-        amount: quantity(row.try_get_by_index(5)?)?,
-        expires_at: UtcMillis::new(row.try_get_by_index(6)?),
+        reservation: number_of(&row.try_get_by_index::<String>(first)?)?,
+        amount: quantity(row.try_get_by_index(first.saturating_add(1))?)?,
+        expires_at: UtcMillis::new(row.try_get_by_index(first.saturating_add(2))?),
     })
 }
 
@@ -133,7 +135,7 @@ fn number_of(text: &str) -> Result<u128, StoreError> {
     u128::from_str_radix(text, 16).map_err(|_| corrupt(&Invalid::new("is not a reservation's number")))
 }
 
-fn signed(quantity: Quantity) -> i64 {
+pub(super) fn signed(quantity: Quantity) -> i64 {
     i64::try_from(quantity.get()).unwrap_or(i64::MAX)
 }
 
@@ -231,6 +233,7 @@ pub(super) async fn settle_reservations(db: &impl ConnectionTrait, settled: Vec<
 }
 
 /// Notes that these limit keys were taken from.
-pub(super) async fn note_limit_keys(db: &impl ConnectionTrait, limit_keys: Vec<&LimitKeyName>) -> Result<(), DbErr> {
+pub(super) async fn note_limit_keys(db: &impl ConnectionTrait, mut limit_keys: Vec<&LimitKeyName>) -> Result<(), DbErr> {
+    limit_keys.sort_unstable();
     NOTE_LIMIT_KEYS.execute(db, limit_keys.into_iter().map(|name| vec![name.as_str().into()]).collect()).await
 }

@@ -1,23 +1,32 @@
-//! Statements over many rows, in a few fixed sizes, so that the database prepares each of them once.
+//! Statements over many rows. The embedded database prepares each of a few fixed sizes once; a server takes the rows as arrays,
+//! one for each column, so that a statement is one whatever the number of rows.
 
-use std::fmt::Write;
-
+use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
 /// Rows in one statement, largest first. 256 rows of 13 columns stay far below the parameters that a statement may have.
 const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    Text,
+    Number,
+    /// A number above 0, or nothing.
+    Maybe,
+}
+
 /// A statement around a list of rows: `before (…), (…) after`.
 pub(super) struct Rows {
     pub(super) before: &'static str,
-    pub(super) columns: usize,
+    pub(super) columns: &'static [Column],
     pub(super) after: &'static str,
 }
 
 impl Rows {
-    /// Executes the statement for all rows, in as few statements as the sizes allow.
+    /// Executes the statement for all rows, in as few statements as there can be.
     pub(super) async fn execute(&self, db: &impl ConnectionTrait, rows: Vec<Vec<Value>>) -> Result<(), DbErr> {
-        for statement in self.statements(db, rows) {
+        for statement in self.statements(db.get_database_backend(), rows) {
             db.execute_raw(statement).await?;
         }
         Ok(())
@@ -26,72 +35,105 @@ impl Rows {
     /// Queries with the statement for all rows.
     pub(super) async fn query(&self, db: &impl ConnectionTrait, rows: Vec<Vec<Value>>) -> Result<Vec<QueryResult>, DbErr> {
         let mut found = Vec::new();
-        for statement in self.statements(db, rows) {
+        for statement in self.statements(db.get_database_backend(), rows) {
             found.append(&mut db.query_all_raw(statement).await?);
         }
         Ok(found)
     }
 
-    fn statements(&self, db: &impl ConnectionTrait, rows: Vec<Vec<Value>>) -> Vec<Statement> {
-        let backend = db.get_database_backend();
+    fn statements(&self, backend: DbBackend, rows: Vec<Vec<Value>>) -> Vec<Statement> {
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        if backend == DbBackend::Postgres {
+            return vec![Statement::from_sql_and_values(backend, self.sql_of_arrays(), arrays(self.columns, rows))];
+        }
         let mut rows = rows.into_iter();
         let mut statements = Vec::new();
         for size in SIZES {
             while rows.len() >= size {
                 let values: Vec<Value> = rows.by_ref().take(size).flatten().collect();
-                statements.push(Statement::from_sql_and_values(backend, self.sql(size, backend), values));
+                statements.push(Statement::from_sql_and_values(backend, self.sql_of_rows(size), values));
             }
         }
         statements
     }
 
-    fn sql(&self, size: usize, backend: DbBackend) -> String {
-        let mut sql = String::with_capacity(self.before.len().saturating_add(size.saturating_mul(32)));
-        sql.push_str(self.before);
-        for number in 0..size.saturating_mul(self.columns) {
-            let (row, column) = (number.checked_div(self.columns), number.checked_rem(self.columns));
-            sql.push_str(match (row, column) {
-                (Some(0), Some(0)) => "(",
-                (_, Some(0)) => "), (",
-                _ => ", ",
-            });
-            match backend {
-                // Parameters that have a name, also a number, are looked up one by one in a list of all of them.
-                DbBackend::Sqlite | DbBackend::MySql => sql.push('?'),
-                // Writing to a string cannot fail.
-                DbBackend::Postgres | _ => write!(sql, "${}", number.saturating_add(1)).unwrap_or_default(),
-            }
-        }
-        sql.push(')');
-        sql.push_str(self.after);
-        sql
+    /// Parameters that have a name, also a number, are looked up one by one in a list of all of them: these have none.
+    fn sql_of_rows(&self, size: usize) -> String {
+        let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
+        format!("{}VALUES {}{}", self.before, vec![row; size].join(", "), self.after)
     }
+
+    fn sql_of_arrays(&self) -> String {
+        let (mut taken, mut arrays, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, column) in (1..).zip(self.columns) {
+            let (form, array) = match column {
+                Column::Text => (format!("c{number}"), "text"),
+                Column::Number => (format!("c{number}"), "bigint"),
+                Column::Maybe => (format!("nullif(c{number}, 0)"), "bigint"),
+            };
+            taken.push(form);
+            arrays.push(format!("${number}::{array}[]"));
+            names.push(format!("c{number}"));
+        }
+        let (taken, arrays, names) = (taken.join(", "), arrays.join(", "), names.join(", "));
+        format!("{}SELECT {taken} FROM unnest({arrays}) AS given ({names}){}", self.before, self.after)
+    }
+}
+
+/// Rows as arrays, one for each column. There is no NULL in an array: a number that is not there is 0.
+pub(super) fn arrays(columns: &[Column], rows: Vec<Vec<Value>>) -> Vec<Value> {
+    let mut arrays: Vec<Vec<Value>> = columns.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+    for row in rows {
+        for (array, value) in arrays.iter_mut().zip(row) {
+            array.push(if value == Value::BigInt(None) { Value::BigInt(Some(0)) } else { value });
+        }
+    }
+    let typed = |(column, array): (&Column, Vec<Value>)| {
+        let of = match column {
+            Column::Text => ArrayType::String,
+            Column::Number | Column::Maybe => ArrayType::BigInt,
+        };
+        Value::Array(of, Some(Box::new(array)))
+    };
+    columns.iter().zip(arrays).map(typed).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PAIRS: Rows = Rows { before: "INSERT INTO t VALUES ", columns: 2, after: " ON CONFLICT DO NOTHING" };
+    const PAIRS: Rows =
+        Rows { before: "INSERT INTO t ", columns: &[Column::Text, Column::Maybe], after: " ON CONFLICT DO NOTHING" };
 
     #[test]
     fn a_statement_lists_its_rows() {
-        let (embedded, server) = (DbBackend::Sqlite, DbBackend::Postgres);
-        assert_eq!(PAIRS.sql(1, embedded), "INSERT INTO t VALUES (?, ?) ON CONFLICT DO NOTHING");
-        assert_eq!(PAIRS.sql(2, embedded), "INSERT INTO t VALUES (?, ?), (?, ?) ON CONFLICT DO NOTHING");
-        assert_eq!(PAIRS.sql(3, server), "INSERT INTO t VALUES ($1, $2), ($3, $4), ($5, $6) ON CONFLICT DO NOTHING");
+        assert_eq!(PAIRS.sql_of_rows(1), "INSERT INTO t VALUES (?, ?) ON CONFLICT DO NOTHING");
+        assert_eq!(PAIRS.sql_of_rows(2), "INSERT INTO t VALUES (?, ?), (?, ?) ON CONFLICT DO NOTHING");
+        let of_arrays = "INSERT INTO t SELECT c1, nullif(c2, 0) FROM unnest($1::text[], $2::bigint[]) AS given (c1, c2) \
+                         ON CONFLICT DO NOTHING";
+        assert_eq!(PAIRS.sql_of_arrays(), of_arrays);
     }
 
-    #[tokio::test]
-    async fn any_number_of_rows_is_cut_into_the_fixed_sizes_and_none_is_lost() {
-        let db = sea_orm::Database::connect("sqlite::memory:").await.expect("a database");
+    #[test]
+    fn any_number_of_rows_is_cut_into_the_fixed_sizes_and_none_is_lost() {
         for count in [0_i64, 1, 3, 5, 255, 256, 700] {
             let rows = (0..count).map(|number| vec![Value::from(number), Value::from(number)]).collect();
-            let statements = PAIRS.statements(&db, rows);
+            let statements = PAIRS.statements(DbBackend::Sqlite, rows);
             let values: Vec<Value> =
                 statements.iter().flat_map(|statement| statement.values.clone().expect("values").0).collect();
             let expected: Vec<Value> = (0..count).flat_map(|number| [Value::from(number), Value::from(number)]).collect();
             assert_eq!(values, expected);
         }
+    }
+
+    #[test]
+    fn a_server_is_given_one_array_for_each_column() {
+        let rows = vec![vec![Value::from("a"), Value::BigInt(None)], vec![Value::from("b"), Value::from(7_i64)]];
+        let statements = PAIRS.statements(DbBackend::Postgres, rows);
+        let [statement] = statements.as_slice() else { panic!("one statement: {statements:?}") };
+        let expected = vec![vec!["a".to_owned(), "b".to_owned()].into(), vec![0_i64, 7].into()];
+        assert_eq!(statement.values.as_ref().map(|values| &values.0), Some(&expected));
     }
 }

@@ -3,21 +3,29 @@
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
-use super::batch::Batch;
-use super::counters::{CounterKey, Counters};
+use super::batch::{Batch, Sight};
+use super::counters::{CounterKey, Counters, Known};
 use super::operation::{Operation, Outcome};
 use super::{Admit, Clock, Kept, Render, rows};
 use crate::domain::counter::Counter;
 use crate::domain::names::LimitKeyName;
-use crate::store::{IdempotentCall, Lane, Recall, RunningCall, Store, StoreError};
+use crate::domain::time::UtcMillis;
+use crate::store::{DEADLINE, IdempotentCall, Lane, Recall, RunningCall, Store, StoreError};
 
 /// Operations in one transaction: enough that the disk's work for one is little, few enough that while they are written the next
 /// are read and the last are answered. With eight times as many everybody waits for everybody, and a fifth less is done.
 const MAX_BATCH: usize = 128;
+
+/// For so many batches counters are locked before they are judged, once another process was found to write to the same ones.
+const CONTENDED_BATCHES: u32 = 256;
+/// How often a batch is done again because another process was faster. Once its rows are locked, only new ones can be taken first.
+const ATTEMPTS: usize = 8;
 
 /// What waits in the queue.
 pub(super) enum Job {
@@ -36,6 +44,8 @@ pub(super) struct TakeJob {
     pub(super) operation: Operation,
     pub(super) once: Option<Once>,
     pub(super) reply: oneshot::Sender<Result<Answer, StoreError>>,
+    /// After this nobody waits for it any more, and it is not done; nothing when its caller waits as long as it takes.
+    pub(super) deadline: Option<Instant>,
 }
 
 /// A question that waits for counters.
@@ -71,6 +81,8 @@ pub(super) struct Writer {
     clock: Clock,
     /// The limit keys that are known to be noted as taken from.
     noted: HashSet<LimitKeyName>,
+    /// For how many more batches counters are locked before they are judged.
+    contended: u32,
 }
 
 /// What has queued up, by what is to be done about it.
@@ -99,7 +111,7 @@ impl Queued {
 
 impl Writer {
     pub(super) fn new(store: Store, counters: Arc<Counters>, clock: Clock) -> Self {
-        Self { store, counters, clock, noted: HashSet::new() }
+        Self { store, counters, clock, noted: HashSet::new(), contended: 0 }
     }
 
     /// Until nobody can queue any more. A panic costs the callers of one batch their answer, not the service its writer.
@@ -138,22 +150,26 @@ impl Writer {
     async fn load(&self, loads: Vec<LoadJob>) {
         let missing = loads.iter().flat_map(|load| &load.keys).filter(|key| self.counters.get(&key.as_ref()).is_none());
         let missing: Vec<&CounterKey> = missing.collect();
+        let at = Instant::now();
         let found = rows::counters(self.store.reader(), &missing).await;
         for LoadJob { keys, reply } in loads {
             let answer = found.as_ref().map_err(Clone::clone).map(|found| {
-                let known = |key: &CounterKey| self.counters.get(&key.as_ref()).or_else(|| found.get(key).cloned());
+                let remembered = |key: &CounterKey| self.counters.get(&key.as_ref()).map(|known| known.counter);
+                let known = |key: &CounterKey| remembered(key).or_else(|| found.get(key).cloned());
                 keys.iter().map(|key| known(key).unwrap_or_default()).collect()
             });
             // A caller that hung up needs no answer.
             reply.send(answer).ok();
         }
         for (key, counter) in found.into_iter().flatten() {
-            self.counters.put(key, counter);
+            self.counters.put(key, Known { counter, version: None, at });
         }
     }
 
-    async fn take(&mut self, jobs: Vec<TakeJob>, settles: Vec<oneshot::Sender<Result<(), StoreError>>>) {
-        let (answers, settled) = match self.attempt(&jobs).await {
+    async fn take(&mut self, mut jobs: Vec<TakeJob>, settles: Vec<oneshot::Sender<Result<(), StoreError>>>) {
+        // Their callers were told that it is not known whether it was done. It was not.
+        jobs.retain(|job| job.deadline.is_none_or(|deadline| Instant::now() < deadline));
+        let (answers, settled) = match self.attempts(&jobs).await {
             Ok(answers) => (answers, Ok(())),
             // One of them is to blame. Alone, it fails alone.
             Err(error) if is_fault(&error) && jobs.len() > 1 => (self.attempt_each(&jobs).await, Ok(())),
@@ -172,17 +188,52 @@ impl Writer {
     async fn attempt_each(&mut self, jobs: &[TakeJob]) -> Answers {
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let answer = self.attempt(std::slice::from_ref(job)).await;
+            let answer = self.attempts(std::slice::from_ref(job)).await;
             answers.push(answer.and_then(|mut answers| answers.pop().unwrap_or_else(|| Err(no_answer()))));
         }
         answers
     }
 
+    /// One transaction, or several of which only the last does anything: where others write too, they may be faster, and a
+    /// connection may be lost before anything is committed.
+    async fn attempts(&mut self, jobs: &[TakeJob]) -> Result<Answers, StoreError> {
+        if !self.store.is_shared() {
+            return self.attempt(jobs, Sight::Alone).await;
+        }
+        self.store.check()?;
+        let mut is_new_connection = false;
+        for _ in 0..ATTEMPTS {
+            let sight = if self.contended > 0 { Sight::Locked } else { Sight::Shared };
+            self.contended = self.contended.saturating_sub(1);
+            match timeout(DEADLINE, self.attempt(jobs, sight)).await {
+                Ok(Err(StoreError::Overtaken)) => {
+                    metrics::counter!("plimsoll_ledger_overtaken_total").increment(1);
+                    self.contended = CONTENDED_BATCHES;
+                }
+                // Nothing was committed, and the next connection is a new one.
+                Ok(Err(StoreError::Unavailable(_))) if !is_new_connection => is_new_connection = true,
+                Ok(Err(error @ StoreError::Unavailable(_))) => {
+                    self.store.fails();
+                    return Err(error);
+                }
+                Ok(done) => return done,
+                Err(_) => {
+                    // It may yet be committed: what memory says is read again.
+                    self.counters.clear();
+                    self.store.fails();
+                    return Err(StoreError::Unavailable("The database server did not answer in time".to_owned()));
+                }
+            }
+        }
+        Err(StoreError::Overtaken)
+    }
+
     /// One transaction. After an error nothing of it has happened; when the commit itself fails, that is everybody's answer.
-    async fn attempt(&mut self, jobs: &[TakeJob]) -> Result<Answers, StoreError> {
-        let mut lane = self.store.lane().await?;
+    async fn attempt(&mut self, jobs: &[TakeJob], sight: Sight) -> Result<Answers, StoreError> {
+        let begun = Instant::now();
+        let mut lane = self.store.takings().await?;
         self.counters.forget(&lane.take_forgotten());
-        let mut batch = Batch::new((self.clock)());
+        let mut batch = Batch::new((self.clock)(), sight);
         match self.fill(&mut lane, &mut batch, jobs).await {
             Ok(answers) => {
                 #[cfg(test)]
@@ -190,20 +241,48 @@ impl Writer {
                 if let Err(error) = lane.commit().await {
                     // Whether it is on disk is not known: what memory says of it is read again, and none of it is tried again.
                     batch.keys().for_each(|key| self.counters.remove(key));
-                    return Ok(jobs.iter().map(|_| Err(error.clone())).collect());
+                    return Ok(self.resolve(jobs, &error, batch.now).await);
                 }
                 #[cfg(test)]
                 super::tests::faults::strike("after the commit");
                 self.noted.extend(batch.take_noted());
-                batch.publish(&self.counters);
+                batch.publish(&self.counters, begun);
                 Ok(answers)
             }
             Err(error) => {
+                if error == StoreError::Overtaken {
+                    batch.keys().for_each(|key| self.counters.remove(key));
+                }
                 // If it cannot be undone, it is undone with the connection.
                 lane.rollback().await.ok();
                 Err(error)
             }
         }
+    }
+
+    /// After a commit of which it is not known whether it happened: those whose answers are kept are asked for, where that can be
+    /// found out. Nothing is done again.
+    async fn resolve(&self, jobs: &[TakeJob], error: &StoreError, now: UtcMillis) -> Answers {
+        let unknown = |_: &TakeJob| Err(error.clone());
+        let calls: Vec<&IdempotentCall> = jobs.iter().filter_map(|job| job.once.as_ref()).map(|once| &once.call).collect();
+        if !self.store.is_shared() || calls.is_empty() {
+            return jobs.iter().map(unknown).collect();
+        }
+        let Ok(mut recalls) = self.recalls(&calls, now).await.map(Vec::into_iter) else {
+            return jobs.iter().map(unknown).collect();
+        };
+        let found = |job: &TakeJob| match job.once.as_ref().and_then(|_| recalls.next()) {
+            Some(Recall::Answered(recorded)) => Ok(Answer::Kept(Kept { recorded, is_replay: false })),
+            Some(Recall::New | Recall::Refused(_)) | None => unknown(job),
+        };
+        jobs.iter().map(found).collect()
+    }
+
+    async fn recalls(&self, calls: &[&IdempotentCall], now: UtcMillis) -> Result<Vec<Recall>, StoreError> {
+        let mut lane = self.store.takings().await?;
+        let recalls = lane.recall(calls, now).await;
+        lane.rollback().await?;
+        recalls
     }
 
     async fn fill(&self, lane: &mut Lane, batch: &mut Batch, jobs: &[TakeJob]) -> Result<Answers, StoreError> {

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::RandomState;
@@ -61,6 +62,8 @@ pub(super) struct Inner {
     pub(super) catalogue: ArcSwap<Catalogue>,
     pub(super) fences: Fences,
     revision: AtomicU64,
+    /// When a shared database last had nothing that is not known here.
+    current: std::sync::Mutex<Instant>,
     revisions: watch::Sender<u64>,
     orgs: Cache<OrgId, Entry<KnownOrg>>,
     api_keys: Cache<[u8; 32], Entry<Arc<ApiKey>>>,
@@ -90,6 +93,7 @@ impl Directory {
             catalogue: ArcSwap::from_pointee(catalogue),
             fences: Fences::new(),
             revision: AtomicU64::new(revision),
+            current: std::sync::Mutex::new(Instant::now()),
             revisions: watch::Sender::new(revision),
             orgs: cache_of(sizes.orgs),
             api_keys: cache_of(sizes.api_keys),
@@ -113,6 +117,16 @@ impl Directory {
     /// The revision up to which every change is known here.
     pub fn revision(&self) -> u64 {
         self.inner.revision.load(Ordering::Acquire)
+    }
+
+    /// For how long it has not been known whether there is a newer revision; nothing for a database that nobody else changes.
+    pub fn age(&self) -> Option<Duration> {
+        let seen = self.inner.store.seen()?;
+        let mut current = self.inner.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.revision() >= seen.revision {
+            *current = seen.at.max(*current);
+        }
+        Some(current.elapsed())
     }
 
     /// Waits until every change up to `revision` is known here.

@@ -56,6 +56,13 @@ impl Fences {
         }
     }
 
+    /// Makes everything that was read before `revision` too old.
+    pub(super) fn raise_all(&self, revision: u64) {
+        self.0.iter().for_each(|fence| {
+            fence.fetch_max(revision, Ordering::AcqRel);
+        });
+    }
+
     /// Whether a record that was read at `revision` still holds.
     pub(super) fn allow(&self, group: Group, revision: u64) -> bool {
         self.0.get(group.place()).is_none_or(|fence| fence.load(Ordering::Acquire) <= revision)

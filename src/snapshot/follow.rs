@@ -19,6 +19,9 @@ const RETRY: Duration = Duration::from_millis(100);
 pub(super) fn start(directory: &Directory) {
     let commits = directory.inner.store.committed();
     tokio::spawn(follow(Arc::downgrade(&directory.inner), commits));
+    // Other processes change a shared database too.
+    let store = directory.inner.store.clone();
+    tokio::spawn(async move { store.watch().await });
 }
 
 async fn follow(directory: Weak<Inner>, mut commits: watch::Receiver<u64>) {
@@ -40,11 +43,17 @@ async fn follow(directory: Weak<Inner>, mut commits: watch::Receiver<u64>) {
 }
 
 async fn catch_up(directory: &Directory) -> Result<(), StoreError> {
-    let changes = directory.inner.store.changes_since(directory.revision(), BATCH).await?;
-    let Some(last) = changes.last().map(|change| change.revision) else { return Ok(()) };
-    if changes.iter().any(is_of_catalogue) {
+    let known = directory.revision();
+    let changes = directory.inner.store.changes_since(known, BATCH).await?;
+    let (Some(first), Some(last)) = (changes.first(), changes.last().map(|change| change.revision)) else { return Ok(()) };
+    // Lines that were deleted before this process came to read them said something too.
+    let has_gap = first.revision != known.saturating_add(1);
+    if has_gap || changes.iter().any(is_of_catalogue) {
         let (catalogue, _) = Catalogue::read(&directory.inner.store).await?;
         directory.inner.catalogue.store(Arc::new(catalogue));
+    }
+    if has_gap {
+        directory.inner.fences.raise_all(last);
     }
     for change in &changes {
         raise(directory, change);

@@ -37,11 +37,12 @@ impl Store {
     /// It only reads, so nobody waits for it; but what is written meanwhile stays in the log file beside the database.
     /// Errors are sentences. A file that exists is never replaced.
     pub async fn back_up(url: &str, target: &Path) -> Result<u64, BackupError> {
+        open::file_of(url, "pg_dump makes a copy of it")?;
         let target = new_target(target)?;
         let store = Self::open(url, Access::ReadOnly).await?;
         let partial = Partial::beside(&target).map_err(|error| problem(&target, failed(&error)))?;
         let copied = store.copy_to(&partial.0).await;
-        let closed = store.0.reader.close_by_ref().await;
+        let closed = store.0.reader.close().await;
         copied.and(closed).map_err(|error| problem(&target, failed(&error)))?;
         examine(&partial.0).await.map_err(|sentence| problem(&target, sentence))?;
         partial.publish(&target).map_err(|error| problem(&target, failed(&error)))

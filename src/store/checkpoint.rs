@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
 use super::error::StoreError;
 use super::file::{self, Content};
-use super::{Store, open};
+use super::{Home, Store, open};
 
 /// A log of so many pages is begun anew: 16 megabytes, which a start after a crash reads in some milliseconds.
 const LONG_LOG: i64 = 4_000;
@@ -35,7 +35,9 @@ impl Store {
     ///
     /// Errors: [`StoreError::Unavailable`] when the storage is full, read-only or failing. Nothing is lost by it.
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
-        let mut folder = self.0.folder.lock().await;
+        // A server keeps its own log.
+        let Home::File { path, folder, .. } = &self.0.home else { return Ok(()) };
+        let mut folder = folder.lock().await;
         let (is_open, commits) = {
             let lane = self.0.lane.lock().await;
             (lane.connection.is_some(), lane.commits())
@@ -45,7 +47,7 @@ impl Store {
         }
         let connection = match folder.connection.take() {
             Some(connection) => connection,
-            None => open::folder(&self.0.path).await?,
+            None => open::folder(path).await?,
         };
         let connection = folder.connection.insert(connection);
         if fold_most(connection).await? >= LONG_LOG {

@@ -1,6 +1,7 @@
 //! What can go wrong with stored data, and which trouble of the database is which.
 
 use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::sqlx::postgres::PgDatabaseError;
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
 use super::records::Object;
@@ -45,6 +46,9 @@ pub enum StoreError {
         /// Seconds until the oldest of them may be kept no longer, at least one.
         retry_after: u64,
     },
+    /// Another process was faster. Nothing was done; it is to be done again with what is there now.
+    #[error("Another process was faster, again and again")]
+    Overtaken,
     /// The storage is busy, full, read-only or failing.
     #[error("{0}")]
     Unavailable(String),
@@ -77,6 +81,7 @@ impl StoreError {
             Self::IdempotencyKeyReused
             | Self::IdempotencyInProgress
             | Self::TooManyAnswers { .. }
+            | Self::Overtaken
             | Self::Unavailable(_)
             | Self::Internal(_) => false,
         }
@@ -95,24 +100,41 @@ impl From<DbErr> for StoreError {
 
 /// Whether the storage is busy, full, read-only or failing.
 pub(super) fn is_outage(error: &DbErr) -> bool {
-    if let DbErr::Conn(RuntimeErr::SqlxError(cause))
-    | DbErr::Exec(RuntimeErr::SqlxError(cause))
-    | DbErr::Query(RuntimeErr::SqlxError(cause)) = error
-    {
-        is_driver_outage(cause)
-    } else {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(cause))
+        | DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause)) => is_driver_outage(cause),
+        // What a server's health says.
+        DbErr::Conn(RuntimeErr::Internal(_)) => true,
         // The rest, but for this one, are of types, missing rows and faults of the program.
-        matches!(error, DbErr::ConnectionAcquire(_))
+        _ => matches!(error, DbErr::ConnectionAcquire(_)),
     }
 }
 
 fn is_driver_outage(error: &SqlxError) -> bool {
-    if let SqlxError::Database(cause) = error {
-        is_sqlite_outage(cause.as_ref())
-    } else {
+    match error {
+        SqlxError::Database(cause) => match cause.try_downcast_ref::<PgDatabaseError>() {
+            Some(cause) => is_postgres_outage(cause.code()),
+            None => is_sqlite_outage(cause.as_ref()),
+        },
+        SqlxError::Io(_)
+        | SqlxError::Tls(_)
+        | SqlxError::Protocol(_)
+        | SqlxError::PoolTimedOut
+        | SqlxError::PoolClosed
+        | SqlxError::WorkerCrashed => true,
         // The rest are faults of the program or of the settings.
-        matches!(error, SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::WorkerCrashed)
+        _ => false,
     }
+}
+
+/// The classes of states that speak of the server, not of the statement: connection, invalid authorization, resources, operator
+/// intervention, system; and read-only transactions, locks and timeouts.
+const POSTGRES_OUTAGES: [&str; 5] = ["08", "28", "53", "57", "58"];
+const POSTGRES_OUTAGE_STATES: [&str; 5] = ["25006", "25P03", "40001", "40P01", "55P03"];
+
+fn is_postgres_outage(state: &str) -> bool {
+    POSTGRES_OUTAGES.iter().any(|class| state.starts_with(class)) || POSTGRES_OUTAGE_STATES.contains(&state)
 }
 
 /// The primary result codes that speak of the storage, not of the statement:

@@ -1,19 +1,21 @@
 //! The lane: who holds it may write, and nobody else in this process does.
 //!
 //! An embedded database has one writer. Whoever wants to write waits here, in the order of arrival, and finds beside the
-//! transaction what belongs to writing and is kept in memory.
+//! transaction what belongs to writing and is kept in memory. On a server there are two lanes, so that takings never wait for
+//! changes of the catalogue; what several processes write at once the database orders by its locks.
 
-use std::future::Future;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::answers::{Answers, Changes, Recall};
+use super::answers::{Answers, Changes, Recall, shared};
 use super::error::StoreError;
+use super::health::{DEADLINE, Health};
 use super::once::{IdempotentCall, Recorded};
+use super::postgres::{Purpose, Server};
 use super::{Store, open};
 use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
@@ -21,8 +23,51 @@ use crate::domain::time::UtcMillis;
 /// How long a change waits for its turn before it is answered that the storage is busy.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How a connection that writes is made.
+#[derive(Clone)]
+pub(super) enum Link {
+    /// To a file.
+    File(PathBuf),
+    /// To a server.
+    Server(Arc<Server>, Purpose, Arc<Health>),
+}
+
+impl Link {
+    async fn connect(&self) -> Result<DatabaseConnection, sea_orm::DbErr> {
+        match self {
+            Self::File(path) => open::writer(path).await,
+            Self::Server(server, purpose, _) => server.pool(*purpose).await,
+        }
+    }
+
+    /// Closes a connection that is not to be trusted. What a server does not answer nobody waits for: it ends by the server's own
+    /// limits.
+    async fn discard(&self, connection: DatabaseConnection) -> Result<(), sea_orm::DbErr> {
+        match self {
+            Self::File(_) => connection.close().await,
+            Self::Server(..) => {
+                tokio::spawn(async move { connection.close().await });
+                Ok(())
+            }
+        }
+    }
+
+    /// A transaction that has the right to write from its start, where there is such a thing.
+    async fn begin(&self, writer: &DatabaseConnection) -> Result<DatabaseTransaction, sea_orm::DbErr> {
+        match self {
+            Self::File(_) => {
+                let mode = Some(SqliteTransactionMode::Immediate);
+                let options = TransactionOptions { sqlite_transaction_mode: mode, ..TransactionOptions::default() };
+                writer.begin_with_options(options).await
+            }
+            Self::Server(..) => writer.begin().await,
+        }
+    }
+}
+
 /// What belongs to writing and is kept in memory.
 pub(super) struct LaneState {
+    link: Link,
     pub(super) answers: Answers,
     /// Orgs whose usage was deleted and that the ledger still has in memory.
     forgotten: Vec<OrgId>,
@@ -36,8 +81,8 @@ pub(super) struct LaneState {
 }
 
 impl LaneState {
-    pub(super) fn new(answers: Answers, connection: Option<DatabaseConnection>) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self { answers, forgotten: Vec::new(), connection, is_unsure: false, commits: 0 }))
+    pub(super) fn new(link: Link, answers: Answers, connection: Option<DatabaseConnection>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self { link, answers, forgotten: Vec::new(), connection, is_unsure: false, commits: 0 }))
     }
 
     /// How many changes were committed.
@@ -49,17 +94,19 @@ impl LaneState {
     ///
     /// After a commit or a rollback that failed, the driver and the database disagree about whether there is a transaction: what
     /// comes next would be a part of it, and what is committed then would not be. Such a connection is thrown away.
-    async fn begin(&mut self, path: &Path) -> Result<DatabaseTransaction, StoreError> {
+    async fn begin(&mut self) -> Result<DatabaseTransaction, StoreError> {
         let connection = self.connection.as_mut().ok_or_else(read_only)?;
         if self.is_unsure {
-            connection.close_by_ref().await?;
-            *connection = open::writer(path).await?;
-            let db = begin(connection).await?;
-            self.answers.catch_up(&db).await?;
+            self.link.discard(connection.clone()).await?;
+            *connection = self.link.connect().await?;
+            let db = self.link.begin(connection).await?;
+            if let Link::File(_) = self.link {
+                self.answers.catch_up(&db).await?;
+            }
             return Ok(db);
         }
         self.is_unsure = true;
-        Ok(begin(connection).await?)
+        Ok(self.link.begin(connection).await?)
     }
 }
 
@@ -84,22 +131,39 @@ impl Store {
     /// Errors: [`StoreError::Unavailable`] when the turn does not come within ten seconds, or the storage is busy, full,
     /// read-only or failing.
     pub async fn lane(&self) -> Result<Lane, StoreError> {
-        let turn = tokio::time::timeout(TURN_TIMEOUT, Arc::clone(&self.0.lane).lock_owned()).await;
-        let mut state = turn.map_err(|_| StoreError::Unavailable("The database is busy with other changes".to_owned()))?;
-        let db = state.begin(&self.0.path).await?;
-        Ok(Lane { db, changes: Changes::default(), forgotten: Vec::new(), state })
+        turn(&self.0.lane, TURN_TIMEOUT).await
+    }
+
+    /// The right to write usage. In an embedded database there is but one right to write.
+    ///
+    /// Errors are those of [`Store::lane`].
+    pub async fn takings(&self) -> Result<Lane, StoreError> {
+        match &self.0.takings {
+            Some(takings) => turn(takings, DEADLINE).await,
+            None => self.lane().await,
+        }
     }
 }
 
-fn begin(writer: &DatabaseConnection) -> impl Future<Output = Result<DatabaseTransaction, sea_orm::DbErr>> {
-    let mode = Some(SqliteTransactionMode::Immediate);
-    writer.begin_with_options(TransactionOptions { sqlite_transaction_mode: mode, ..TransactionOptions::default() })
+async fn turn(lane: &Arc<Mutex<LaneState>>, patience: Duration) -> Result<Lane, StoreError> {
+    let turn = tokio::time::timeout(patience, Arc::clone(lane).lock_owned()).await;
+    let mut state = turn.map_err(|_| StoreError::Unavailable("The database is busy with other changes".to_owned()))?;
+    if let Link::Server(_, _, health) = &state.link {
+        health.check()?;
+    }
+    let db = state.begin().await?;
+    Ok(Lane { db, changes: Changes::default(), forgotten: Vec::new(), state })
 }
 
 impl Lane {
-    /// The transaction. It holds the database's own right to write from its start.
+    /// The transaction. In an embedded database it holds the right to write from its start.
     pub const fn db(&self) -> &DatabaseTransaction {
         &self.db
+    }
+
+    /// Whether other processes may write at the same time.
+    pub(super) fn is_on_server(&self) -> bool {
+        matches!(self.state.link, Link::Server(..))
     }
 
     /// What is known of each of these calls, in their order. Each of them must have [entered](Store::enter), so that none
@@ -107,12 +171,20 @@ impl Lane {
     ///
     /// Errors are those of the storage; what is wrong with one call is [`Recall::Refused`].
     pub async fn recall(&mut self, calls: &[&IdempotentCall], now: UtcMillis) -> Result<Vec<Recall>, StoreError> {
-        self.state.answers.recall(&self.db, calls, now).await
+        match &self.state.link {
+            Link::File(_) => self.state.answers.recall(&self.db, calls, now).await,
+            Link::Server(..) => shared::recall(&self.db, calls, now, self.state.answers.per_caller()).await,
+        }
     }
 
     /// Keeps the answers to calls that are [new](Recall::New), as a part of the transaction.
+    ///
+    /// Errors: [`StoreError::Overtaken`] when another process has answered one of them meanwhile.
     pub async fn keep(&mut self, answers: &[(&IdempotentCall, &Recorded)], now: UtcMillis) -> Result<(), StoreError> {
-        self.state.answers.keep(&self.db, &mut self.changes, answers, now).await
+        match &self.state.link {
+            Link::File(_) => self.state.answers.keep(&self.db, &mut self.changes, answers, now).await,
+            Link::Server(..) => shared::keep(&self.db, answers, now).await,
+        }
     }
 
     /// The usage of this org is deleted by this transaction: once it is committed, the ledger must not remember it.

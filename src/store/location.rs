@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::open::OpenError;
+use super::postgres::Server;
 
 /// How the URL says that the file is to be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,25 @@ pub(super) enum Mode {
     ReadWrite,
     /// `rwc`
     Create,
+}
+
+/// Where a database is.
+#[derive(Clone)]
+pub(super) enum Place {
+    /// In a file.
+    File(Location),
+    /// At a server.
+    Server(Box<Server>),
+}
+
+impl Place {
+    /// From the URL of a file or of a server.
+    pub(super) fn parse(url: &str) -> Result<Self, OpenError> {
+        match url.split_once(':') {
+            Some(("postgres" | "postgresql", _)) => Server::parse(url).map(|server| Self::Server(Box::new(server))),
+            _ => Location::parse(url).map(Self::File),
+        }
+    }
 }
 
 /// A file, and how to open it.
@@ -28,7 +48,7 @@ impl Location {
         let (scheme, rest) = url.split_once(':').ok_or(OpenError::NoScheme)?;
         match scheme {
             "sqlite" => {}
-            "postgres" | "postgresql" => return Err(OpenError::Server),
+            "postgres" | "postgresql" => return Err(OpenError::Server("it is not a file")),
             _ => return Err(OpenError::Scheme { scheme: scheme.to_owned() }),
         }
         let rest = rest.strip_prefix("//").unwrap_or(rest);

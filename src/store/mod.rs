@@ -12,12 +12,15 @@ mod doctor;
 mod error;
 mod expected;
 mod file;
+mod health;
 mod lane;
 mod lists;
 mod location;
 mod once;
 mod open;
+mod postgres;
 mod queries;
+mod reader;
 mod reads;
 mod records;
 mod rows;
@@ -29,6 +32,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod uses;
+mod watch;
 mod write;
 
 use std::fs::File;
@@ -36,22 +40,27 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection};
-use tokio::sync::{Mutex, Notify, watch};
+use sea_orm::ConnectionTrait;
+use tokio::sync::{Mutex, Notify};
 
 pub use answers::{AnswerSizes, Recall, Swept};
 pub use backup::BackupError;
 pub use doctor::{Finding, Report, examine};
 pub use error::StoreError;
 pub use expected::{Expected, IfMatch};
+pub use health::DEADLINE;
+use health::Health;
 pub use lane::Lane;
 pub use lists::{ApiKeyFilter, AuditFilter, Listing, OrgFilter, PageRequest};
 pub use once::{Executed, IdempotentCall, Recorded, RunningCall};
 pub use open::{Access, OpenError};
+use postgres::{CHANGE_DEADLINE, Server};
+pub use reader::Reader;
 pub use records::{
     Actor, ApiKeyInfo, AuditEntry, Ban, ChangeRef, Object, Org, OrgFacts, OverrideInfo, RemovedEndpoint, ScopeInfo, Stored,
     TierInfo, TierLimit, User,
 };
+pub use watch::Seen;
 pub use write::{Command, Created, WriteContext, WriteTx, Written};
 
 /// An open database. Clones share it.
@@ -59,15 +68,40 @@ pub use write::{Command, Created, WriteContext, WriteTx, Written};
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    reader: DatabaseConnection,
-    path: PathBuf,
-    committed: watch::Sender<u64>,
+    reader: Reader,
+    committed: tokio::sync::watch::Sender<u64>,
     running: once::Running,
+    /// What is changed through; usage too, unless it has a lane of its own.
     lane: Arc<Mutex<lane::LaneState>>,
+    takings: Option<Arc<Mutex<lane::LaneState>>>,
     answers_full: Arc<Notify>,
-    folder: Mutex<checkpoint::Folder>,
-    /// Keeps other processes from serving the same file.
-    lock: Option<File>,
+    home: Home,
+}
+
+/// Where the database is.
+enum Home {
+    /// In a file.
+    File {
+        path: PathBuf,
+        folder: Mutex<checkpoint::Folder>,
+        /// Keeps other processes from serving the same file.
+        lock: Option<File>,
+    },
+    /// At a server.
+    Server { server: Arc<Server>, health: Arc<Health>, seen: watch::LastSeen },
+}
+
+impl Inner {
+    fn new(
+        reader: Reader,
+        lane: Arc<Mutex<lane::LaneState>>,
+        takings: Option<Arc<Mutex<lane::LaneState>>>,
+        answers_full: Arc<Notify>,
+        home: Home,
+    ) -> Self {
+        let (committed, running) = (tokio::sync::watch::Sender::new(0), once::Running::default());
+        Self { reader, committed, running, lane, takings, answers_full, home }
+    }
 }
 
 impl Store {
@@ -76,32 +110,69 @@ impl Store {
         self.revision().await.map(|_| ())
     }
 
-    /// The latest revision that this process has committed, as it moves.
-    pub fn committed(&self) -> watch::Receiver<u64> {
+    /// Asks for the latest revision, so that whoever follows gets there.
+    pub async fn refresh(&self) -> Result<u64, StoreError> {
+        let revision = self.revision().await?;
+        self.announce(revision);
+        Ok(revision)
+    }
+
+    /// Notes that a server did not answer in time: nobody else waits for it until it does.
+    pub fn fails(&self) {
+        if let Home::Server { health, .. } = &self.0.home {
+            health.fail();
+        }
+    }
+
+    /// Refuses while a server is known not to answer.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match &self.0.home {
+            Home::File { .. } => Ok(()),
+            Home::Server { health, .. } => health.check(),
+        }
+    }
+
+    /// The latest revision that this process knows of, as it moves.
+    pub fn committed(&self) -> tokio::sync::watch::Receiver<u64> {
         self.0.committed.subscribe()
     }
 
     /// Closes every connection, the writer's last, so that the log file beside the database is folded into it;
     /// then another process may open it. What is running is finished first.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.0.reader.close_by_ref().await?;
+        self.0.reader.close().await?;
+        let Home::File { folder, lock, .. } = &self.0.home else { return self.close_lanes().await };
         // Held until the end: what is closed is not folded any more.
-        let mut folder = self.0.folder.lock().await;
+        let mut folder = folder.lock().await;
         folder.close().await?;
         if let Some(writer) = self.0.lane.lock().await.connection.take() {
             // The last connection would do this as it closes, but one that a request still held may close after us.
             writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
             writer.close_by_ref().await?;
         }
-        if let Some(lock) = &self.0.lock {
+        if let Some(lock) = lock {
             let unlocked = lock.unlock();
             unlocked.map_err(|error| StoreError::Internal(format!("The lock file cannot be unlocked: {error}")))?;
         }
         Ok(())
     }
 
+    async fn close_lanes(&self) -> Result<(), StoreError> {
+        for lane in [Some(&self.0.lane), self.0.takings.as_ref()].into_iter().flatten() {
+            if let Some(connection) = lane.lock().await.connection.take() {
+                connection.close().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether other processes may serve the same database.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0.home, Home::Server { .. })
+    }
+
     /// The connections that questions are answered by: what they read was committed.
-    pub fn reader(&self) -> &DatabaseConnection {
+    pub fn reader(&self) -> &Reader {
         &self.0.reader
     }
 
@@ -115,10 +186,20 @@ impl Store {
     }
 }
 
-/// Runs a transaction in a task of its own: a caller that hangs up must not drop it half way.
-async fn detached<T: Send + 'static>(
-    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-) -> Result<T, StoreError> {
-    let done = tokio::spawn(work).await;
-    done.unwrap_or_else(|error| Err(StoreError::Internal(format!("The transaction was abandoned: {error}"))))
+impl Store {
+    /// Runs a transaction in a task of its own: a caller that hangs up must not drop it half way. A server that does not answer is
+    /// not waited for for ever.
+    async fn detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let done = if self.is_shared() {
+            let silence = || Err(StoreError::Unavailable("The database server did not answer in time".to_owned()));
+            let limited = async move { tokio::time::timeout(CHANGE_DEADLINE, work).await.unwrap_or_else(|_| silence()) };
+            tokio::spawn(limited).await
+        } else {
+            tokio::spawn(work).await
+        };
+        done.unwrap_or_else(|error| Err(StoreError::Internal(format!("The transaction was abandoned: {error}"))))
+    }
 }

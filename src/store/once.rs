@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Store;
 use super::answers::Recall;
 use super::error::StoreError;
 use super::lane::Lane;
 use super::write::{Command, WriteContext, Written, apply};
-use super::{Store, detached};
+use crate::domain::time::UtcMillis;
 
 /// A request that may come again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl Store {
     ) -> Result<Executed<C::Output>, StoreError> {
         let running = self.enter(&call)?;
         let store = self.clone();
-        detached(async move {
+        self.detached(async move {
             let _running = running;
             let mut lane = store.lane().await?;
             let known = lane.recall(&[&call], context.now).await?.pop();
@@ -82,8 +83,13 @@ impl Store {
                     return Err(error);
                 }
             }
+            let now = context.now;
             let executed = match execute(&mut lane, context, &call, command, render).await {
                 Ok(executed) => executed,
+                Err(StoreError::Overtaken) => {
+                    lane.rollback().await?;
+                    return store.overtaken(&call, now).await;
+                }
                 Err(error) => return Err(lane.give_up(error).await),
             };
             lane.commit().await?;
@@ -93,6 +99,18 @@ impl Store {
             Ok(executed)
         })
         .await
+    }
+
+    /// The answer that another process gave to a call at the same time.
+    async fn overtaken<T>(&self, call: &IdempotentCall, now: UtcMillis) -> Result<Executed<T>, StoreError> {
+        let mut lane = self.lane().await?;
+        let known = lane.recall(&[call], now).await?.pop();
+        lane.rollback().await?;
+        match known {
+            Some(Recall::Answered(recorded)) => Ok(Executed::Replayed(recorded)),
+            Some(Recall::Refused(error)) => Err(error),
+            Some(Recall::New) | None => Err(StoreError::Overtaken),
+        }
     }
 
     /// Marks a call as running until what this returns is dropped.

@@ -10,18 +10,21 @@ use migration::{APPLICATION_ID, Migrator, MigratorTrait, SCHEMA_VERSION};
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
 };
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 
 use super::answers::{AnswerSizes, Answers};
 use super::error::{StoreError, is_outage};
 use super::file::{self, Content};
-use super::lane::LaneState;
-use super::location::{Location, Mode};
-use super::once::Running;
-use super::{Inner, Store};
+use super::health::Health;
+use super::lane::{LaneState, Link};
+use super::location::{Location, Mode, Place};
+use super::postgres::{Purpose, Server};
+use super::reader::Reader;
+use super::watch::LastSeen;
+use super::{Home, Inner, Store};
 
 /// How long a statement waits for a lock that another program holds on the file, such as a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,11 +51,20 @@ pub enum OpenError {
     /// A URL without a scheme.
     #[error("The database URL has no scheme: it should be like sqlite://plimsoll.db?mode=rwc")]
     NoScheme,
-    /// `postgres://…`. The URL is not repeated: it may hold a password.
-    #[error(
-        "The database URL names a PostgreSQL server: this version serves an embedded database only, such as sqlite://plimsoll.db?mode=rwc"
-    )]
-    Server,
+    /// A `postgres://…` URL that cannot be understood. It is not repeated: it may hold a password.
+    #[error("The database URL cannot be used: it should be like postgres://user:password@host:5432/plimsoll?sslmode=require")]
+    ServerUrl,
+    /// A server where a file is needed.
+    #[error("The database URL names a PostgreSQL server: {0}")]
+    Server(&'static str),
+    /// A server that cannot be used.
+    #[error("The database {name} {problem}")]
+    ServerProblem {
+        /// The host, the port and the database.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Another scheme. The URL is not repeated: it may hold a password.
     #[error("The database URL has the unknown scheme {scheme}: it should be like sqlite://plimsoll.db?mode=rwc")]
     Scheme {
@@ -100,7 +112,10 @@ impl Store {
     ///
     /// Errors are those of [`Store::open`].
     pub async fn open_sized(url: &str, access: Access, sizes: AnswerSizes) -> Result<Self, OpenError> {
-        let location = Location::parse(url)?;
+        let location = match Place::parse(url)? {
+            Place::File(location) => location,
+            Place::Server(server) => return connect_server(*server, access, sizes).await,
+        };
         let path = resolve(&location, access)?;
         let lock = match access {
             Access::ReadWrite => Some(Lock::take(&path)?),
@@ -119,9 +134,17 @@ impl Store {
     }
 }
 
+/// The file that a URL names, for what needs one. `instead` says what to do with a server.
+pub(super) fn file_of(url: &str, instead: &'static str) -> Result<Location, OpenError> {
+    match Place::parse(url)? {
+        Place::File(location) => Ok(location),
+        Place::Server(_) => Err(OpenError::Server(instead)),
+    }
+}
+
 /// One connection to a database of this version, to look at it. It finds out nothing about the data.
 pub(super) async fn onlooker(url: &str) -> Result<(PathBuf, DatabaseConnection), OpenError> {
-    let location = Location::parse(url)?;
+    let location = file_of(url, "the doctor looks at files only, so far")?;
     let path = resolve(&location, Access::ReadOnly)?;
     file_content(&path, Access::ReadOnly)?;
     let connection = pool(options(&path).read_only(true), 1).await.map_err(|error| Trouble::from(error).at(&path))?;
@@ -142,7 +165,7 @@ pub(super) async fn copy(path: &Path) -> Result<DatabaseConnection, OpenError> {
 }
 
 /// A problem that is still to be joined with the file that has it.
-enum Trouble {
+pub(super) enum Trouble {
     Problem(String),
     Database(DbErr),
 }
@@ -160,6 +183,14 @@ impl From<StoreError> for Trouble {
 }
 
 impl Trouble {
+    fn at_server(self, name: &str) -> OpenError {
+        let problem = match self {
+            Self::Problem(problem) => problem,
+            Self::Database(cause) => format!("cannot be used: {cause}"),
+        };
+        OpenError::ServerProblem { name: name.to_owned(), problem }
+    }
+
     fn at(self, file: &Path) -> OpenError {
         let file = file.to_owned();
         match self {
@@ -293,13 +324,42 @@ async fn connect(path: &Path, access: Access, sizes: AnswerSizes, lock: Option<F
         None => Answers::none(sizes),
     };
     let answers_full = answers.fullness();
-    let lane = LaneState::new(answers, writer);
-    let (committed, running) = (watch::Sender::new(0), Running::default());
-    let inner = Inner { reader, path: path.to_owned(), committed, running, lane, answers_full, folder: Mutex::default(), lock };
+    let lane = LaneState::new(Link::File(path.to_owned()), answers, writer);
+    let home = Home::File { path: path.to_owned(), folder: Mutex::default(), lock };
+    Ok(started(Inner::new(Reader::new(reader, None), lane, None, answers_full, home)).await?)
+}
+
+async fn started(inner: Inner) -> Result<Store, StoreError> {
     let store = Store(Arc::new(inner));
     let revision = store.revision().await?;
     store.announce(revision);
     Ok(store)
+}
+
+async fn connect_server(server: Server, access: Access, sizes: AnswerSizes) -> Result<Store, OpenError> {
+    let name = server.name.clone();
+    connected(Arc::new(server), access, sizes).await.map_err(|trouble| trouble.at_server(&name))
+}
+
+async fn connected(server: Arc<Server>, access: Access, sizes: AnswerSizes) -> Result<Store, Trouble> {
+    if access == Access::ReadWrite {
+        server.migrate().await?;
+    }
+    let health = Arc::new(Health::default());
+    let lane = async |purpose| {
+        let connection = match access {
+            Access::ReadWrite => Some(server.pool(purpose).await?),
+            Access::ReadOnly => None,
+        };
+        let link = Link::Server(Arc::clone(&server), purpose, Arc::clone(&health));
+        Ok::<_, DbErr>(LaneState::new(link, Answers::none(sizes), connection))
+    };
+    let (changes, takings) = (lane(Purpose::Changes).await?, lane(Purpose::Takings).await?);
+    let reader = server.pool(Purpose::Questions).await?;
+    check_applied(&reader).await?;
+    let reader = Reader::new(reader, Some(Arc::clone(&health)));
+    let home = Home::Server { server, health, seen: LastSeen::new() };
+    Ok(started(Inner::new(reader, changes, Some(takings), Arc::default(), home)).await?)
 }
 
 async fn open_writer(path: &Path) -> Result<DatabaseConnection, Trouble> {
@@ -341,9 +401,13 @@ fn options(path: &Path) -> SqliteConnectOptions {
 
 /// A pool whose every statement is counted.
 async fn pool(options: SqliteConnectOptions, size: u32) -> Result<DatabaseConnection, DbErr> {
-    let mut connection = uncounted_pool(options, size).await?;
+    uncounted_pool(options, size).await.map(counted)
+}
+
+/// With every statement counted.
+pub(super) fn counted(mut connection: DatabaseConnection) -> DatabaseConnection {
     connection.set_metric_callback(|_| metrics::counter!("plimsoll_database_statements_total").increment(1));
-    Ok(connection)
+    connection
 }
 
 async fn uncounted_pool(options: SqliteConnectOptions, size: u32) -> Result<DatabaseConnection, DbErr> {
@@ -366,12 +430,12 @@ async fn check_owner(db: &DatabaseConnection) -> Result<(), Trouble> {
     }
 }
 
-async fn check_applied(db: &DatabaseConnection) -> Result<(), Trouble> {
+async fn check_applied(db: &impl ConnectionTrait) -> Result<(), Trouble> {
     check_versions(db, true).await
 }
 
 /// Refuses steps that this program does not know and, when it cannot apply them, steps that are missing.
-async fn check_versions(db: &DatabaseConnection, must_be_complete: bool) -> Result<(), Trouble> {
+pub(super) async fn check_versions(db: &impl ConnectionTrait, must_be_complete: bool) -> Result<(), Trouble> {
     let applied = applied_steps(db).await?;
     let known = Migrator::migrations();
     if let Some(unknown) = applied.iter().find(|name| !known.iter().any(|step| step.name() == *name)) {
@@ -383,8 +447,12 @@ async fn check_versions(db: &DatabaseConnection, must_be_complete: bool) -> Resu
     Ok(())
 }
 
-async fn applied_steps(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
-    if scalar(db, "SELECT COUNT(*) FROM sqlite_master WHERE name = 'seaql_migrations'").await? == 0 {
+async fn applied_steps(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+    let is_there = match db.get_database_backend() {
+        DbBackend::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'seaql_migrations'",
+        _ => "SELECT count(to_regclass('seaql_migrations'))",
+    };
+    if scalar(db, is_there).await? == 0 {
         return Ok(Vec::new());
     }
     let statement = Statement::from_string(db.get_database_backend(), "SELECT version FROM seaql_migrations");
@@ -392,7 +460,7 @@ async fn applied_steps(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
     rows.iter().map(|row| row.try_get_by_index(0)).collect()
 }
 
-async fn scalar(db: &DatabaseConnection, sql: &str) -> Result<i64, DbErr> {
+async fn scalar(db: &impl ConnectionTrait, sql: &str) -> Result<i64, DbErr> {
     let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
     row.map_or(Ok(0), |row| row.try_get_by_index(0))
 }

@@ -2,8 +2,8 @@
 
 use sea_orm::{ConnectionTrait, Statement, Value};
 
+use super::Store;
 use super::error::StoreError;
-use super::{Store, detached};
 use crate::domain::time::UtcMillis;
 
 /// Of the oldest lines, those before the first that is young enough: where a clock was put back, an old line may stand behind
@@ -18,7 +18,7 @@ impl Store {
     /// What this process has not committed or followed yet stays.
     pub async fn sweep_audit(&self, before: UtcMillis, max_rows: u32) -> Result<u64, StoreError> {
         let store = self.clone();
-        detached(async move {
+        self.detached(async move {
             let known = *store.committed().borrow();
             let lane = store.lane().await?;
             let known = i64::try_from(known).unwrap_or(i64::MAX);

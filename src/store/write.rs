@@ -5,23 +5,25 @@ use std::future::Future;
 use entity::{catalogue_revision, change_log};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    TransactionTrait,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect, Statement, TransactionTrait,
 };
 
+use super::Store;
 use super::change::Change;
 use super::error::StoreError;
 use super::expected::Expected;
 use super::lane::Lane;
+use super::postgres::CHANNEL;
 use super::queries;
 use super::records::{Actor, Stored};
 use super::rows::{Key, Record, Stamps, signed, stamped, unsigned};
-use super::{Store, detached};
 use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
 
 /// Lines of the log in one statement: eleven parameters each stay far below what a database takes.
 const LOG_LINES_PER_STATEMENT: usize = 500;
+const NOTIFY: &str = "SELECT pg_notify($1, '')";
 
 /// Who changes something, when, and what they believe the present state to be.
 #[derive(Clone, Debug)]
@@ -72,7 +74,7 @@ impl Store {
     /// [`StoreError::Unavailable`] when the storage is busy, full, read-only or failing.
     pub async fn run<C: Command>(&self, context: WriteContext, command: C) -> Result<Written<C::Output>, StoreError> {
         let store = self.clone();
-        detached(async move {
+        self.detached(async move {
             let mut lane = store.lane().await?;
             let written = match apply(&mut lane, context, command).await {
                 Ok(written) => written,
@@ -242,6 +244,11 @@ impl WriteTx {
             let row = catalogue_revision::Entity::update_many();
             let row = row.col_expr(catalogue_revision::Column::Value, Expr::value(signed(revision)));
             row.filter(catalogue_revision::Column::Id.eq(1)).exec(&self.db).await?;
+            if self.db.get_database_backend() == DbBackend::Postgres {
+                // Other processes hear of it when it is committed.
+                let tell = Statement::from_sql_and_values(DbBackend::Postgres, NOTIFY, [CHANNEL.into()]);
+                self.db.execute_raw(tell).await?;
+            }
         }
         self.db.commit().await?;
         Ok(revision)

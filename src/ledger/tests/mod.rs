@@ -108,7 +108,7 @@ impl Scene {
     async fn seen(&self, org: &str, taking: &Taking) -> (u64, u64) {
         let org = named(org);
         let key = CounterRef::new(&org, &taking.limit_key, None, self.now());
-        let usage = self.ledger.counter(key).await.expect("a counter").usage(self.now());
+        let usage = self.ledger.counter(key, std::time::Duration::ZERO).await.expect("a counter").usage(self.now());
         (usage.used.get(), usage.held.get())
     }
 

@@ -11,6 +11,7 @@ mod rows;
 mod segment;
 mod segment_rows;
 mod settling;
+pub(super) mod shared;
 mod sweep;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -139,6 +140,11 @@ impl Answers {
             self.segments.push(segment);
         }
         self.segments.retain(|segment| Some(segment.id) != changes.dropped);
+    }
+
+    /// How many answers a caller may have.
+    pub(super) const fn per_caller(&self) -> u64 {
+        self.sizes.per_caller
     }
 
     /// Says that places are to become a segment.

@@ -51,7 +51,10 @@ impl Answers {
                 }
             }
         }
-        self.refuse_too_many(db, calls, &mut recalls, now).await?;
+        let counts = rows::counts(db, &new_callers(calls, &recalls)).await?;
+        if refuse_too_many(self.sizes.per_caller, &counts, calls, &mut recalls) {
+            tell_when(&counts, rows::oldest(db).await?, calls, &mut recalls, now);
+        }
         Ok(recalls)
     }
 
@@ -82,33 +85,48 @@ impl Answers {
         }
         Ok(suspects)
     }
+}
 
-    /// Of the calls that are new, refuses those that their callers have no room for.
-    async fn refuse_too_many(
-        &self,
-        db: &DatabaseTransaction,
-        calls: &[&IdempotentCall],
-        recalls: &mut [Recall],
-        now: UtcMillis,
-    ) -> Result<(), StoreError> {
-        let is_new = |recall: &Recall| *recall == Recall::New;
-        let callers: BTreeSet<&str> =
-            calls.iter().zip(&*recalls).filter(|(_, recall)| is_new(recall)).map(|(call, _)| call.caller.as_str()).collect();
-        let counts = rows::counts(db, &callers).await?;
-        let mut added: BTreeMap<&str, u64> = BTreeMap::new();
-        for (call, recall) in calls.iter().zip(recalls).filter(|(_, recall)| is_new(recall)) {
-            let added = added.entry(&call.caller).or_default();
-            let (records, since) = counts.get(&call.caller).copied().unwrap_or((0, now.get()));
-            if records.saturating_add(*added) < self.sizes.per_caller {
-                *added = added.saturating_add(1);
-            } else {
-                // No answer to this caller is older than its first or than the oldest of all.
-                let oldest = rows::oldest(db).await?.unwrap_or(since).max(since);
-                let gone = UtcMillis::new(oldest).plus_millis(KEPT_MILLIS);
-                *recall = Recall::Refused(StoreError::TooManyAnswers { retry_after: now.seconds_until(gone) });
-            }
+/// How many answers callers have, and since when they have had any.
+pub(super) type Counts = HashMap<String, (u64, i64)>;
+
+/// Whose calls are new.
+pub(super) fn new_callers<'a>(calls: &[&'a IdempotentCall], recalls: &[Recall]) -> BTreeSet<&'a str> {
+    let new = calls.iter().zip(recalls).filter(|(_, recall)| **recall == Recall::New);
+    new.map(|(call, _)| call.caller.as_str()).collect()
+}
+
+/// Of the calls that are new, refuses those that their callers have no room for, and says whether there are any.
+pub(super) fn refuse_too_many(per_caller: u64, counts: &Counts, calls: &[&IdempotentCall], recalls: &mut [Recall]) -> bool {
+    let mut added: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut is_any = false;
+    for (call, recall) in calls.iter().zip(recalls).filter(|(_, recall)| **recall == Recall::New) {
+        let added = added.entry(&call.caller).or_default();
+        let records = counts.get(&call.caller).map_or(0, |(records, _)| *records);
+        if records.saturating_add(*added) < per_caller {
+            *added = added.saturating_add(1);
+        } else {
+            *recall = Recall::Refused(StoreError::TooManyAnswers { retry_after: 1 });
+            is_any = true;
         }
-        Ok(())
+    }
+    is_any
+}
+
+/// Tells those that were refused when there is room: no answer to a caller is older than its first or than the oldest of all.
+pub(super) fn tell_when(
+    counts: &Counts,
+    oldest: Option<i64>,
+    calls: &[&IdempotentCall],
+    recalls: &mut [Recall],
+    now: UtcMillis,
+) {
+    for (call, recall) in calls.iter().zip(recalls) {
+        if let Recall::Refused(StoreError::TooManyAnswers { retry_after }) = recall {
+            let since = counts.get(&call.caller).map_or(now.get(), |(_, since)| *since);
+            let gone = UtcMillis::new(oldest.unwrap_or(since).max(since)).plus_millis(KEPT_MILLIS);
+            *retry_after = now.seconds_until(gone);
+        }
     }
 }
 
@@ -117,7 +135,7 @@ fn is_of(row: &Row, call: &IdempotentCall) -> bool {
 }
 
 /// The answer to a call whose key is that of a kept answer.
-fn answer_to(row: &Row, call: &IdempotentCall) -> Recall {
+pub(super) fn answer_to(row: &Row, call: &IdempotentCall) -> Recall {
     if row.fingerprint != call.fingerprint {
         return Recall::Refused(StoreError::IdempotencyKeyReused);
     }

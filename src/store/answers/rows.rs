@@ -99,7 +99,7 @@ impl Row {
         ]
     }
 
-    fn of(row: &QueryResult) -> Result<Self, DbErr> {
+    pub(super) fn of(row: &QueryResult) -> Result<Self, DbErr> {
         Ok(Self {
             seq: row.try_get_by_index(0)?,
             created_at: row.try_get_by_index(1)?,

@@ -2,10 +2,10 @@
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Value};
 
+use super::super::Store;
 use super::super::error::StoreError;
-use super::super::{Store, detached};
 use super::rows::statement;
-use super::{end_of_keeping, segment_rows};
+use super::{end_of_keeping, segment_rows, shared};
 use crate::domain::time::UtcMillis;
 
 /// What a step of sweeping did.
@@ -34,8 +34,13 @@ impl Store {
     /// To be called again until it is done; others have their turn between two calls.
     pub async fn sweep_answers(&self, now: UtcMillis, max_rows: u32) -> Result<Swept, StoreError> {
         let store = self.clone();
-        detached(async move {
+        self.detached(async move {
             let mut lane = store.lane().await?;
+            if lane.is_on_server() {
+                let swept = shared::sweep(lane.db(), now, max_rows).await?;
+                lane.commit().await?;
+                return Ok(swept);
+            }
             let end = end_of_keeping(now);
             let from = lane.answers().swept_to;
             let look = Look::at(lane.db(), from, now, max_rows).await?;

@@ -1,7 +1,7 @@
 //! Changes of orgs.
 
 use entity::{api_key, org_override, reservation, usage};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement};
 use serde_json::{Map, Value as Json};
 
 use super::super::rows::Record;
@@ -58,6 +58,11 @@ impl Command for DeleteOrg {
             }
         }
         tx.delete(&before.value).await?;
+        if tx.db().get_database_backend() == DbBackend::Postgres {
+            // In the order that takings lock them in, so that neither waits for the other.
+            let lock = Statement::from_sql_and_values(DbBackend::Postgres, LOCK_USAGE, [self.id.as_str().into()]);
+            tx.db().execute_raw(lock).await?;
+        }
         let usage = usage::Entity::delete_many().filter(usage::Column::Org.eq(self.id.as_str()));
         usage.exec(tx.db()).await?;
         let reservations = reservation::Entity::delete_many().filter(reservation::Column::Org.eq(self.id.as_str()));
@@ -67,6 +72,7 @@ impl Command for DeleteOrg {
     }
 }
 
+const LOCK_USAGE: &str = "SELECT 1 FROM usage WHERE org = $1 ORDER BY org, limit_key, resource, window_start FOR UPDATE";
 /// A statement takes some ten thousand parameters; this many ids stay far below.
 const KEYS_AT_ONCE: usize = 1_000;
 

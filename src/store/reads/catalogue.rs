@@ -1,10 +1,10 @@
 //! Limit keys, tiers, their values, and all of them as one plan.
 
 use entity::{catalogue_revision, limit_key, tier, tier_limit};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, TransactionTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::super::rows::{Record, unsigned};
-use super::super::{Listing, PageRequest, Store, StoreError, Stored, TierInfo, TierLimit, detached, queries};
+use super::super::{Listing, PageRequest, Store, StoreError, Stored, TierInfo, TierLimit, queries};
 use crate::domain::limit_key::LimitKey;
 use crate::domain::names::{LimitKeyName, TierName};
 use crate::domain::plan::Plan;
@@ -13,8 +13,8 @@ impl Store {
     /// Everything that the catalogue says, and the revision that it says it at, read in one moment.
     pub async fn plan(&self) -> Result<(Plan, u64), StoreError> {
         let store = self.clone();
-        detached(async move {
-            let moment = store.reader().begin().await?;
+        self.detached(async move {
+            let moment = store.reader().moment().await?;
             let revision = catalogue_revision::Entity::find_by_id(1).one(&moment).await?;
             let plan = queries::plan(&moment).await?;
             moment.commit().await?;

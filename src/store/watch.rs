@@ -1,0 +1,117 @@
+//! What other processes commit to the same server: told by a notification, and asked for all the same, in case one was missed.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sea_orm::sqlx::postgres::PgListener;
+use sea_orm::sqlx::query_scalar;
+use sea_orm::{DbErr, RuntimeErr};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::health::{DEADLINE, Health};
+use super::postgres::Server;
+use super::{Home, Store};
+
+/// How often the revision is asked for: nobody is further behind than this and the time that it takes to read what changed.
+const POLL: Duration = Duration::from_millis(400);
+const REVISION: &str = "SELECT value FROM catalogue_revision WHERE id = 1";
+
+/// When the server was last asked for its revision, and what it said.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// When it was asked.
+    pub at: Instant,
+    /// What it said.
+    pub revision: u64,
+}
+
+/// The last that was seen.
+pub(super) struct LastSeen(Mutex<Seen>);
+
+impl LastSeen {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Seen { at: Instant::now(), revision: 0 }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    /// When a server was last asked for its revision; nothing for an embedded database, which nobody else changes.
+    pub fn seen(&self) -> Option<Seen> {
+        match &self.0.home {
+            Home::File { .. } => None,
+            Home::Server { seen, .. } => Some(*seen.lock()),
+        }
+    }
+
+    /// Follows what other processes commit, and finds out whether the server answers, until the process ends. An embedded database
+    /// is not followed: this ends at once.
+    pub async fn watch(&self) {
+        let Home::Server { server, health, seen } = &self.0.home else { return };
+        let mut listener = None;
+        let mut turn = interval(POLL);
+        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = turn.tick() => {}
+                () = health.doubted() => {}
+                () = told(&mut listener) => {}
+            }
+            let at = Instant::now();
+            match ask(server, &mut listener).await {
+                Some(revision) => {
+                    *seen.lock() = Seen { at, revision };
+                    self.announce(revision);
+                    health.recover();
+                }
+                None => fail(health),
+            }
+        }
+    }
+}
+
+fn fail(health: &Health) {
+    if !health.is_down() {
+        health.fail();
+    }
+}
+
+/// Returns when another process has told of a change, or the connection that it would tell it on is lost.
+async fn told(listener: &mut Option<PgListener>) {
+    match listener {
+        None => std::future::pending().await,
+        Some(told) => {
+            if !matches!(told.try_recv().await, Ok(Some(_))) {
+                *listener = None;
+            }
+        }
+    }
+}
+
+/// The revision, asked for twice: the first connection may have been lost while it did nothing.
+async fn ask(server: &Server, listener: &mut Option<PgListener>) -> Option<u64> {
+    for _ in 0..2 {
+        match timeout(DEADLINE, ask_once(server, listener)).await {
+            Ok(Ok(revision)) => return u64::try_from(revision).ok(),
+            Ok(Err(error)) => tracing::debug!(%error, "the revision could not be asked for"),
+            Err(_) => {
+                *listener = None;
+                return None;
+            }
+        }
+        *listener = None;
+    }
+    None
+}
+
+async fn ask_once(server: &Server, listener: &mut Option<PgListener>) -> Result<i64, DbErr> {
+    let listener = match listener {
+        Some(listener) => listener,
+        None => listener.insert(server.listener().await?),
+    };
+    let revision = query_scalar(REVISION).fetch_one(listener).await;
+    revision.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
+}
