@@ -239,7 +239,7 @@ async fn an_answer_from_before_the_upgrade_is_still_given() {
     let body = seal(&[7; 32], &context, b"plm_secret").expect("sealed");
     for (key, etag, made) in [(1, Some("\"5\""), hours(1)), (2, None, hours(0)), (3, None, hours(2))] {
         let key_hash = call(key).key_hash.to_vec();
-        let (fingerprint, status, etag) = ([1; 32].to_vec(), 201, etag.map(str::to_owned));
+        let (fingerprint, status, etag) = ([1_u8; 32].to_vec(), 201, etag.map(str::to_owned));
         let values: [sea_orm::Value; 7] = [
             sealed.caller.clone().into(),
             key_hash.into(),
