@@ -14,6 +14,7 @@ mod document;
 mod output;
 pub(crate) mod postgres;
 mod process;
+mod proxy;
 mod raw;
 mod setup;
 
@@ -22,5 +23,6 @@ pub(crate) use answer::Answer;
 pub(crate) use document::{Document, Operation};
 pub(crate) use postgres::Postgres;
 pub(crate) use process::{Plimsoll, Stopped};
+pub(crate) use proxy::Proxy;
 pub(crate) use raw::Held;
 pub(crate) use setup::{ADMIN_KEY, Setup};

@@ -26,13 +26,14 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::output::Output;
+pub(crate) use faults::until;
 use installed::Installed;
 pub(crate) use options::Options;
 use port::Port;
@@ -119,7 +120,7 @@ impl Postgres {
     /// Starts the postmaster, and waits until it accepts connections. False when somebody else has the port.
     fn run(&self) -> bool {
         let mut command = self.installed.command("postgres");
-        command.arg("-D").arg(self.data()).process_group(0).stderr(std::process::Stdio::piped());
+        command.arg("-D").arg(self.data()).process_group(0).stderr(Stdio::piped());
         let mut postmaster = command.spawn().expect("PostgreSQL");
         let log = Output::of(postmaster.stderr.take().expect("a pipe"));
         lock(&self.logs).push(log.clone());
@@ -192,7 +193,7 @@ impl Postgres {
         let mut command = self.installed.command("psql");
         command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-F", "\u{1f}", "-R", "\u{1e}", "-U", "postgres", "-h"]);
         command.arg(self.folder.path()).arg("-p").arg(self.port.number.to_string()).args(["-d", database, "-c", text]);
-        let output = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).output().expect("psql");
+        let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().expect("psql");
         if !output.status.success() {
             return Err(Refused(String::from_utf8_lossy(&output.stderr).into_owned()));
         }
@@ -210,6 +211,16 @@ impl Postgres {
     pub(crate) fn set(&self, name: &str, value: &str) {
         self.sql(&format!("ALTER SYSTEM SET {name} = '{value}'"));
         self.sql("SELECT pg_reload_conf()");
+    }
+
+    /// A client of the same version, to be given arguments.
+    pub(crate) fn psql(&self) -> Command {
+        self.program("psql")
+    }
+
+    /// Another program of the same version.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        self.installed.command(name)
     }
 
     /// What it has logged since it was made.
