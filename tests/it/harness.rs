@@ -10,6 +10,7 @@
 
 mod actor;
 mod answer;
+mod database;
 mod document;
 mod output;
 pub(crate) mod postgres;

@@ -24,6 +24,8 @@ mod ledger;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod on_postgres;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod operations;

@@ -1,7 +1,5 @@
 //! `Idempotency-Key`: the same request twice has one effect and one answer.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use crate::harness::{ADMIN_KEY, Actor, Answer, Plimsoll, Setup};
@@ -182,12 +180,6 @@ async fn every_post_that_changes_something_takes_a_key() {
     }
 }
 
-/// Every byte of every file of the database, also of its log.
-fn bytes_of(folder: &Path) -> Vec<u8> {
-    let files = std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("a file").path());
-    files.flat_map(|path| std::fs::read(path).expect("readable")).collect()
-}
-
 fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
@@ -201,9 +193,9 @@ async fn no_secret_stands_in_the_database_in_clear() {
     let path = format!("{KEYS}/{}/rotate", made.text_at("/data/id"));
     let rotated = post(&admin, &path, "another-key-to-look-for", &json!({"overlapSeconds": 60})).await;
     let second = rotated.is(201).text_at("/data/key").to_owned();
-    let folder = server.folder().to_owned();
+    let setup = server.setup().clone();
     let look = || {
-        let bytes = bytes_of(&folder);
+        let bytes = setup.bytes_at_rest();
         assert!(holds(&bytes, "a name to look for"), "these are the right files");
         for secret in [first.as_str(), &second, ADMIN_KEY] {
             assert!(!holds(&bytes, &secret[12..]), "a secret stands in the database in clear");

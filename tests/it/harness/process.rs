@@ -62,15 +62,17 @@ impl Plimsoll {
 
     /// Starts a server with these settings, also again on the data of an earlier one.
     pub(crate) async fn on(setup: Setup) -> Self {
-        let begun = Instant::now();
-        let mut child = Kept(setup.serve().spawn().expect("the program"));
-        let stdout = Output::of(child.0.stdout.take().expect("a pipe"));
-        let stderr = Output::of(child.0.stderr.take().expect("a pipe"));
-        let address = stderr.wait_for(DEADLINE, listening_on);
-        let address = address.unwrap_or_else(|| panic!("the server does not listen:\n{}", stderr.text()));
-        let started_in = begun.elapsed();
-        let wire = Arc::new(Wire::to(address).await);
-        Self { child, setup, wire, started_in, stdout, stderr }
+        Starting::begin(setup).finish().await
+    }
+
+    /// Starts several servers at once, such as several of one database.
+    pub(crate) async fn all(setups: impl IntoIterator<Item = Setup>) -> Vec<Self> {
+        let starting: Vec<Starting> = setups.into_iter().map(Starting::begin).collect();
+        let mut started = Vec::new();
+        for one in starting {
+            started.push(one.finish().await);
+        }
+        started
     }
 
     /// Runs a server that must not start, and says how it ended.
@@ -172,6 +174,34 @@ impl Plimsoll {
         assert!(self.stdout.wait_for_end(DEADLINE), "the server does not end");
         let status = self.child.0.wait().expect("an exit status");
         Stopped { status, stdout: self.stdout.text(), stderr: self.stderr.text(), setup: self.setup.clone() }
+    }
+}
+
+/// A server that need not listen yet.
+struct Starting {
+    begun: Instant,
+    child: Kept,
+    setup: Setup,
+    stdout: Output,
+    stderr: Output,
+}
+
+impl Starting {
+    fn begin(setup: Setup) -> Self {
+        let begun = Instant::now();
+        let mut child = Kept(setup.serve().spawn().expect("the program"));
+        let stdout = Output::of(child.0.stdout.take().expect("a pipe"));
+        let stderr = Output::of(child.0.stderr.take().expect("a pipe"));
+        Self { begun, child, setup, stdout, stderr }
+    }
+
+    async fn finish(self) -> Plimsoll {
+        let Self { begun, child, setup, stdout, stderr } = self;
+        let address = stderr.wait_for(DEADLINE, listening_on);
+        let address = address.unwrap_or_else(|| panic!("the server does not listen:\n{}", stderr.text()));
+        let started_in = begun.elapsed();
+        let wire = Arc::new(Wire::to(address).await);
+        Plimsoll { child, setup, wire, started_in, stdout, stderr }
     }
 }
 

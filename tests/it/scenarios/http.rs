@@ -3,8 +3,8 @@
 use plimsoll::clock;
 use serde_json::json;
 
-use super::{Case, Held, Only, cases};
 use crate::harness::{Actor, Plimsoll};
+use crate::scenarios::{Case, Held, Only, cases};
 
 /// Whether everything that must be so before the question can be brought about over HTTP.
 fn can_be_asked(case: &Case) -> bool {
