@@ -11,6 +11,8 @@ mod contract;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 #[allow(dead_code, unused_imports, reason = "it grows ahead of the tests that use it")]
 mod harness;
 #[cfg(test)]
