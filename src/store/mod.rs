@@ -41,6 +41,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sea_orm::ConnectionTrait;
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify};
 
 pub use answers::{AnswerSizes, Recall, Swept};
@@ -76,6 +77,8 @@ struct Inner {
     takings: Option<Arc<Mutex<lane::LaneState>>>,
     answers_full: Arc<Notify>,
     home: Home,
+    /// The program's own: what runs on it does not end with the thread that asked for it.
+    runtime: Handle,
 }
 
 /// Where the database is.
@@ -100,7 +103,7 @@ impl Inner {
         home: Home,
     ) -> Self {
         let (committed, running) = (tokio::sync::watch::Sender::new(0), once::Running::default());
-        Self { reader, committed, running, lane, takings, answers_full, home }
+        Self { reader, committed, running, lane, takings, answers_full, home, runtime: Handle::current() }
     }
 }
 
@@ -196,9 +199,9 @@ impl Store {
         let done = if self.is_shared() {
             let silence = || Err(StoreError::Unavailable("The database server did not answer in time".to_owned()));
             let limited = async move { tokio::time::timeout(CHANGE_DEADLINE, work).await.unwrap_or_else(|_| silence()) };
-            tokio::spawn(limited).await
+            self.0.runtime.spawn(limited).await
         } else {
-            tokio::spawn(work).await
+            self.0.runtime.spawn(work).await
         };
         done.unwrap_or_else(|error| Err(StoreError::Internal(format!("The transaction was abandoned: {error}"))))
     }

@@ -13,6 +13,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait,
 };
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use super::answers::{AnswerSizes, Answers};
@@ -326,7 +327,7 @@ async fn connect(path: &Path, access: Access, sizes: AnswerSizes, lock: Option<F
     let answers_full = answers.fullness();
     let lane = LaneState::new(Link::File(path.to_owned()), answers, writer);
     let home = Home::File { path: path.to_owned(), folder: Mutex::default(), lock };
-    Ok(started(Inner::new(Reader::new(reader, None), lane, None, answers_full, home)).await?)
+    Ok(started(Inner::new(Reader::embedded(reader), lane, None, answers_full, home)).await?)
 }
 
 async fn started(inner: Inner) -> Result<Store, StoreError> {
@@ -357,7 +358,7 @@ async fn connected(server: Arc<Server>, access: Access, sizes: AnswerSizes) -> R
     let (changes, takings) = (lane(Purpose::Changes).await?, lane(Purpose::Takings).await?);
     let reader = server.pool(Purpose::Questions).await?;
     check_applied(&reader).await?;
-    let reader = Reader::new(reader, Some(Arc::clone(&health)));
+    let reader = Reader::of_server(reader, Arc::clone(&health), Handle::current());
     let home = Home::Server { server, health, seen: LastSeen::new() };
     Ok(started(Inner::new(reader, changes, Some(takings), Arc::default(), home)).await?)
 }

@@ -8,6 +8,8 @@ use sea_orm::{
     IsolationLevel, QueryResult, Statement, TransactionTrait,
 };
 
+use tokio::runtime::Handle;
+
 use super::error::is_outage;
 use super::health::{DEADLINE, Health};
 
@@ -18,17 +20,24 @@ use super::health::{DEADLINE, Health};
 #[derive(Clone)]
 pub struct Reader {
     db: DatabaseConnection,
-    health: Option<Arc<Health>>,
+    /// Of a server.
+    server: Option<(Arc<Health>, Handle)>,
 }
 
 impl Reader {
-    pub(super) const fn new(db: DatabaseConnection, health: Option<Arc<Health>>) -> Self {
-        Self { db, health }
+    /// Of an embedded database.
+    pub(super) const fn embedded(db: DatabaseConnection) -> Self {
+        Self { db, server: None }
+    }
+
+    /// Of a server, whose connections live with the program and not with the thread that happens to ask first.
+    pub(super) const fn of_server(db: DatabaseConnection, health: Arc<Health>, runtime: Handle) -> Self {
+        Self { db, server: Some((health, runtime)) }
     }
 
     /// A transaction that sees the database as it is in one moment. It is to be held in a task of its own.
     pub(super) async fn moment(&self) -> Result<DatabaseTransaction, DbErr> {
-        match &self.health {
+        match &self.server {
             None => self.db.begin().await,
             Some(_) => self.db.begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)).await,
         }
@@ -45,17 +54,20 @@ impl Reader {
         T: Send + 'static,
         F: Future<Output = Result<T, DbErr>> + Send + 'static,
     {
-        let Some(health) = &self.health else { return read(self.db.clone(), statement).await };
+        let Some((health, runtime)) = &self.server else { return read(self.db.clone(), statement).await };
         health.check().map_err(|error| DbErr::Conn(sea_orm::RuntimeErr::Internal(error.to_string())))?;
-        match in_time(read(self.db.clone(), statement.clone())).await {
-            Err(error) if is_outage(&error) && !is_silence(&error) => in_time(read(self.db.clone(), statement)).await,
+        match in_time(runtime, read(self.db.clone(), statement.clone())).await {
+            Err(error) if is_outage(&error) && !is_silence(&error) => in_time(runtime, read(self.db.clone(), statement)).await,
             answered => answered,
         }
     }
 }
 
-async fn in_time<T: Send + 'static>(work: impl Future<Output = Result<T, DbErr>> + Send + 'static) -> Result<T, DbErr> {
-    match tokio::time::timeout(DEADLINE, tokio::spawn(work)).await {
+async fn in_time<T: Send + 'static>(
+    runtime: &Handle,
+    work: impl Future<Output = Result<T, DbErr>> + Send + 'static,
+) -> Result<T, DbErr> {
+    match tokio::time::timeout(DEADLINE, runtime.spawn(work)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => Err(DbErr::Custom(format!("The read was abandoned: {error}"))),
         Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
