@@ -19,7 +19,7 @@ const DEFAULT_LOG: &str = "info,sea_orm_migration=warn,sqlx=warn,actix_server=wa
 /// Where the database is. Every command takes it.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseSettings {
-    /// The embedded SQLite database.
+    /// An embedded SQLite database, or a PostgreSQL server that any number of processes share: `postgres://user:password@host/database?sslmode=require`.
     #[arg(
         long,
         env = "PLIMSOLL_DATABASE_URL",
@@ -93,12 +93,26 @@ pub struct ServeSettings {
     /// Threads that answer requests; one for each core when left out.
     #[arg(long, env = "PLIMSOLL_WORKERS", value_name = "PLIMSOLL_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
+    /// How a database server is used.
+    #[command(flatten)]
+    pub server: DatabaseServerSettings,
     /// What the service guards itself with.
     #[command(flatten)]
     pub guard: GuardSettings,
     /// Seconds between failing `/readyz` and closing the door, when told to stop.
     #[arg(long, env = "PLIMSOLL_DRAIN_SECONDS", value_name = "PLIMSOLL_DRAIN_SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=300))]
     pub drain_seconds: u64,
+}
+
+/// How a database server is used; an embedded database has no use for these.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseServerSettings {
+    /// Milliseconds that a taking waits at most for a PostgreSQL server, and everything that is asked of it on the way to a decision.
+    #[arg(long, env = "PLIMSOLL_DATABASE_DEADLINE_MS", value_name = "PLIMSOLL_DATABASE_DEADLINE_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
+    pub database_deadline_ms: u64,
+    /// How many connections to a PostgreSQL server reads may use at once; beside them there are three: for takings, for changes, and to be told of changes.
+    #[arg(long, env = "PLIMSOLL_DATABASE_READERS", value_name = "PLIMSOLL_DATABASE_READERS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub database_readers: u32,
 }
 
 /// What the service guards itself with.

@@ -39,7 +39,7 @@ use crate::ledger::Ledger;
 use crate::limiter::{Clock, Limiter};
 use crate::snapshot::{CacheSizes, Directory, KnownOrg};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
-use crate::store::{Access, AnswerSizes, Store, StoreError};
+use crate::store::{Access, AnswerSizes, ServerSettings, Store, StoreError, StoreSettings};
 use crate::telemetry::Metrics;
 use connections::Room;
 
@@ -95,8 +95,13 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         Some(jwt) => Some(JwtVerifier::start(jwt, clock::now()).await?),
         None => None,
     };
-    let sizes = AnswerSizes { per_caller: settings.idempotency_records, ..AnswerSizes::default() };
-    let store = Store::open_sized(database_url, Access::ReadWrite, sizes).await.map_err(|error| error.to_string())?;
+    let answers = AnswerSizes { per_caller: settings.idempotency_records, ..AnswerSizes::default() };
+    let server = ServerSettings {
+        deadline: Duration::from_millis(settings.server.database_deadline_ms),
+        readers: settings.server.database_readers,
+    };
+    let opened = Store::open_with(database_url, Access::ReadWrite, StoreSettings { answers, server }).await;
+    let store = opened.map_err(|error| error.to_string())?;
     let failed = |error: StoreError| format!("The database cannot be read: {error}");
     if let Some(file) = &settings.catalog {
         by_hand::apply(&store, file, false).await?;

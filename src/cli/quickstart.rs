@@ -25,11 +25,12 @@ const ORGS: [(&str, &str, &str); 3] = [
 /// Where the quick start keeps its data: in a file of its own, so that it never mixes with another.
 #[derive(Args, Debug)]
 pub(super) struct QuickstartDatabase {
-    /// The embedded SQLite database
+    /// An embedded SQLite database, or a PostgreSQL server
     #[arg(
         long,
         env = "PLIMSOLL_DATABASE_URL",
         value_name = "PLIMSOLL_DATABASE_URL",
+        hide_env_values = true,
         default_value = "sqlite://plimsoll-quickstart.db?mode=rwc"
     )]
     database_url: String,

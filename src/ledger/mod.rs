@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::counter::Counter;
 use crate::domain::time::UtcMillis;
-use crate::store::{DEADLINE, IdempotentCall, Recorded, Store, StoreError};
+use crate::store::{IdempotentCall, Recorded, Store, StoreError};
 
 pub use counters::{CounterKey, CounterRef, span_of};
 pub use housekeeping::Swept;
@@ -119,13 +119,13 @@ impl Ledger {
 
     async fn take(&self, operation: Operation, once: Option<Once>) -> Result<writer::Answer, StoreError> {
         let (reply, answer) = oneshot::channel();
-        if !self.store.is_shared() {
-            self.enqueue(Job::Take(Box::new(TakeJob { operation, once, reply, deadline: None })))?;
-            return answered(answer).await?;
-        }
-        let deadline = Instant::now().checked_add(DEADLINE);
+        let patience = self.store.deadline();
+        let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
         self.enqueue(Job::Take(Box::new(TakeJob { operation, once, reply, deadline })))?;
-        in_time(answer).await?
+        match patience {
+            None => answered(answer).await?,
+            Some(patience) => in_time(patience, answer).await?,
+        }
     }
 
     /// What is known of a counter: from memory, or read once for everybody who asks.
@@ -166,7 +166,7 @@ impl Ledger {
         };
         self.store.check()?;
         questions.try_send(load).map_err(refused)?;
-        in_time(answer).await?
+        in_time(self.store.deadline().unwrap_or(Duration::MAX), answer).await?
     }
 
     /// Waits until everything that was done through the store before this call is seen by every question.
@@ -202,8 +202,8 @@ fn refused<T>(refused: mpsc::error::TrySendError<T>) -> StoreError {
 }
 
 /// The answer, if a database server gives it in time.
-async fn in_time<T>(answer: oneshot::Receiver<T>) -> Result<T, StoreError> {
-    let waited = tokio::time::timeout(DEADLINE, answered(answer)).await;
+async fn in_time<T>(patience: Duration, answer: oneshot::Receiver<T>) -> Result<T, StoreError> {
+    let waited = tokio::time::timeout(patience, answered(answer)).await;
     waited.unwrap_or_else(|_| Err(StoreError::Unavailable("The database server did not answer in time".to_owned())))
 }
 

@@ -16,7 +16,7 @@ use super::{Admit, Clock, Kept, Render, rows};
 use crate::domain::counter::Counter;
 use crate::domain::names::LimitKeyName;
 use crate::domain::time::UtcMillis;
-use crate::store::{DEADLINE, IdempotentCall, Lane, Recall, RunningCall, Store, StoreError};
+use crate::store::{IdempotentCall, Lane, Recall, RunningCall, Store, StoreError};
 
 /// Operations in one transaction: enough that the disk's work for one is little, few enough that while they are written the next
 /// are read and the last are answered. With eight times as many everybody waits for everybody, and a fifth less is done.
@@ -197,15 +197,13 @@ impl Writer {
     /// One transaction, or several of which only the last does anything: where others write too, they may be faster, and a
     /// connection may be lost before anything is committed.
     async fn attempts(&mut self, jobs: &[TakeJob]) -> Result<Answers, StoreError> {
-        if !self.store.is_shared() {
-            return self.attempt(jobs, Sight::Alone).await;
-        }
+        let Some(deadline) = self.store.deadline() else { return self.attempt(jobs, Sight::Alone).await };
         self.store.check()?;
         let mut is_new_connection = false;
         for _ in 0..ATTEMPTS {
             let sight = if self.contended > 0 { Sight::Locked } else { Sight::Shared };
             self.contended = self.contended.saturating_sub(1);
-            match timeout(DEADLINE, self.attempt(jobs, sight)).await {
+            match timeout(deadline, self.attempt(jobs, sight)).await {
                 Ok(Err(StoreError::Overtaken)) => {
                     metrics::counter!("plimsoll_ledger_overtaken_total").increment(1);
                     self.contended = CONTENDED_BATCHES;

@@ -8,8 +8,6 @@ use tokio::sync::Notify;
 
 use super::error::StoreError;
 
-/// The longest that a taking waits for the server, and everything that is asked of it on the way to a decision.
-pub const DEADLINE: Duration = Duration::from_secs(1);
 /// For so long at least a server counts as down, so that one which is only half there is not tried all the time.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 /// For so long at most it is left alone after it has answered again.
@@ -20,6 +18,8 @@ const RELAPSE: Duration = Duration::from_secs(10);
 /// Known of one server. It is down from the moment that somebody waited in vain until somebody else was answered.
 #[derive(Debug)]
 pub(super) struct Health {
+    /// The longest that a taking waits for the server, and everything that is asked of it on the way to a decision.
+    pub(super) deadline: Duration,
     is_down: AtomicBool,
     history: Mutex<History>,
     /// Wakes whoever finds out whether it is back.
@@ -33,15 +33,13 @@ struct History {
     pause: Duration,
 }
 
-impl Default for Health {
-    fn default() -> Self {
+impl Health {
+    pub(super) fn new(deadline: Duration) -> Self {
         let history = History { down_since: Instant::now(), back_since: None, pause: SHORTEST_PAUSE };
         metrics::gauge!("plimsoll_database_up").set(1.0);
-        Self { is_down: AtomicBool::new(false), history: Mutex::new(history), doubt: Notify::new() }
+        Self { deadline, is_down: AtomicBool::new(false), history: Mutex::new(history), doubt: Notify::new() }
     }
-}
 
-impl Health {
     /// Refuses at once while the server is down.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         if self.is_down() { Err(down()) } else { Ok(()) }
@@ -99,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_server_that_fails_again_at_once_is_left_alone_for_longer() {
-        let health = Health::default();
+        let health = Health::new(Duration::from_secs(1));
         let mut pauses = Vec::new();
         for _ in 0..4 {
             health.fail();

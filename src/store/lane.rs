@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::answers::{Answers, Changes, Recall, shared};
 use super::error::StoreError;
-use super::health::{DEADLINE, Health};
+use super::health::Health;
 use super::once::{IdempotentCall, Recorded};
 use super::postgres::{Purpose, Server};
 use super::{Store, open};
@@ -138,9 +138,9 @@ impl Store {
     ///
     /// Errors are those of [`Store::lane`].
     pub async fn takings(&self) -> Result<Lane, StoreError> {
-        match &self.0.takings {
-            Some(takings) => turn(takings, DEADLINE).await,
-            None => self.lane().await,
+        match (&self.0.takings, self.deadline()) {
+            (Some(takings), Some(deadline)) => turn(takings, deadline).await,
+            (_, _) => self.lane().await,
         }
     }
 }

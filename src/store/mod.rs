@@ -39,6 +39,7 @@ use std::fs::File;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
 use tokio::runtime::Handle;
@@ -49,12 +50,12 @@ pub use backup::BackupError;
 pub use doctor::{Finding, Report, examine};
 pub use error::StoreError;
 pub use expected::{Expected, IfMatch};
-pub use health::DEADLINE;
 use health::Health;
 pub use lane::Lane;
 pub use lists::{ApiKeyFilter, AuditFilter, Listing, OrgFilter, PageRequest};
 pub use once::{Executed, IdempotentCall, Recorded, RunningCall};
-pub use open::{Access, OpenError};
+pub use open::{Access, OpenError, StoreSettings};
+pub use postgres::ServerSettings;
 use postgres::{CHANGE_DEADLINE, Server};
 pub use reader::Reader;
 pub use records::{
@@ -167,6 +168,14 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// The longest that a taking waits for a server; nothing for an embedded database, which has no better place to be.
+    pub fn deadline(&self) -> Option<Duration> {
+        match &self.0.home {
+            Home::File { .. } => None,
+            Home::Server { health, .. } => Some(health.deadline),
+        }
     }
 
     /// Whether other processes may serve the same database.

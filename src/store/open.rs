@@ -22,7 +22,7 @@ use super::file::{self, Content};
 use super::health::Health;
 use super::lane::{LaneState, Link};
 use super::location::{Location, Mode, Place};
-use super::postgres::{Purpose, Server};
+use super::postgres::{Purpose, Server, ServerSettings};
 use super::reader::Reader;
 use super::watch::LastSeen;
 use super::{Home, Inner, Store};
@@ -44,6 +44,15 @@ pub enum Access {
     ReadWrite,
     /// To look: beside a process that serves, and without changing anything.
     ReadOnly,
+}
+
+/// How a database is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// How many answers are kept under idempotency keys.
+    pub answers: AnswerSizes,
+    /// How a database server is used.
+    pub server: ServerSettings,
 }
 
 /// Why the database was not opened. Nothing was changed.
@@ -106,16 +115,17 @@ impl Store {
     ///
     /// Errors are sentences that name the URL or the file and what is wrong with it; none of them has changed the file.
     pub async fn open(url: &str, access: Access) -> Result<Self, OpenError> {
-        Self::open_sized(url, access, AnswerSizes::default()).await
+        Self::open_with(url, access, StoreSettings::default()).await
     }
 
-    /// Opens the database, to keep so many answers.
+    /// Opens the database, to be used in this way.
     ///
     /// Errors are those of [`Store::open`].
-    pub async fn open_sized(url: &str, access: Access, sizes: AnswerSizes) -> Result<Self, OpenError> {
+    pub async fn open_with(url: &str, access: Access, settings: StoreSettings) -> Result<Self, OpenError> {
+        let sizes = settings.answers;
         let location = match Place::parse(url)? {
             Place::File(location) => location,
-            Place::Server(server) => return connect_server(*server, access, sizes).await,
+            Place::Server(server) => return connect_server(server.with(settings.server), access, settings).await,
         };
         let path = resolve(&location, access)?;
         let lock = match access {
@@ -337,23 +347,23 @@ async fn started(inner: Inner) -> Result<Store, StoreError> {
     Ok(store)
 }
 
-async fn connect_server(server: Server, access: Access, sizes: AnswerSizes) -> Result<Store, OpenError> {
+async fn connect_server(server: Server, access: Access, settings: StoreSettings) -> Result<Store, OpenError> {
     let name = server.name.clone();
-    connected(Arc::new(server), access, sizes).await.map_err(|trouble| trouble.at_server(&name))
+    connected(Arc::new(server), access, settings).await.map_err(|trouble| trouble.at_server(&name))
 }
 
-async fn connected(server: Arc<Server>, access: Access, sizes: AnswerSizes) -> Result<Store, Trouble> {
+async fn connected(server: Arc<Server>, access: Access, settings: StoreSettings) -> Result<Store, Trouble> {
     if access == Access::ReadWrite {
         server.migrate().await?;
     }
-    let health = Arc::new(Health::default());
+    let health = Arc::new(Health::new(settings.server.deadline));
     let lane = async |purpose| {
         let connection = match access {
             Access::ReadWrite => Some(server.pool(purpose).await?),
             Access::ReadOnly => None,
         };
         let link = Link::Server(Arc::clone(&server), purpose, Arc::clone(&health));
-        Ok::<_, DbErr>(LaneState::new(link, Answers::none(sizes), connection))
+        Ok::<_, DbErr>(LaneState::new(link, Answers::none(settings.answers), connection))
     };
     let (changes, takings) = (lane(Purpose::Changes).await?, lane(Purpose::Takings).await?);
     let reader = server.pool(Purpose::Questions).await?;

@@ -9,17 +9,29 @@ use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement, TransactionTrait};
 
-use super::health::DEADLINE;
 use super::open::{OpenError, Trouble, check_versions, counted};
 
 /// The channel that processes tell each other on that the catalogue has a new revision.
 pub(super) const CHANNEL: &str = "plimsoll_changes";
-/// Reads that are under way at once, in one process.
-const READERS: u32 = 8;
 /// The longest that a start waits for a connection.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 /// The longest that a change of the catalogue, or a step of housekeeping, may take.
 pub(super) const CHANGE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How a server is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// The longest that a taking waits for the server, and everything that is asked of it on the way to a decision.
+    pub deadline: Duration,
+    /// Reads that are under way at once, in one process: so many connections.
+    pub readers: u32,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(1), readers: 8 }
+    }
+}
 
 /// What a connection is for. Each has its own, so that none waits for another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +61,10 @@ impl Purpose {
 
     /// How long the server lets a statement run, wait for a lock, and a transaction do nothing. What nobody waits for any more
     /// must not go on holding what others need.
-    fn settings(self) -> [(&'static str, String); 3] {
+    fn settings(self, deadline: Duration) -> [(&'static str, String); 3] {
         let (statement, lock, idle) = match self {
-            Self::Takings => (DEADLINE, DEADLINE, DEADLINE.saturating_mul(2)),
-            Self::Questions | Self::Listener => (DEADLINE.saturating_mul(2), DEADLINE, DEADLINE.saturating_mul(2)),
+            Self::Takings => (deadline, deadline, deadline.saturating_mul(2)),
+            Self::Questions | Self::Listener => (deadline.saturating_mul(2), deadline, deadline.saturating_mul(2)),
             Self::Changes => (CHANGE_DEADLINE, CHANGE_DEADLINE, CHANGE_DEADLINE),
             // Others may be at it, however long it takes.
             Self::Schema => (Duration::ZERO, Duration::ZERO, Duration::ZERO),
@@ -68,6 +80,7 @@ pub(super) struct Server {
     options: PgConnectOptions,
     /// The host, the port and the database, for people.
     pub(super) name: String,
+    settings: ServerSettings,
 }
 
 impl Server {
@@ -77,20 +90,25 @@ impl Server {
         let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::ServerUrl)?;
         let (host, port) = (options.get_host(), options.get_port());
         let name = format!("{host}:{port}/{}", options.get_database().unwrap_or(options.get_username()));
-        Ok(Self { options: options.disable_statement_logging(), name })
+        Ok(Self { options: options.disable_statement_logging(), name, settings: ServerSettings::default() })
+    }
+
+    /// Used in this way.
+    pub(super) fn with(self, settings: ServerSettings) -> Self {
+        Self { settings, ..self }
     }
 
     fn options(&self, purpose: Purpose) -> PgConnectOptions {
-        self.options.clone().application_name(purpose.name()).options(purpose.settings())
+        self.options.clone().application_name(purpose.name()).options(purpose.settings(self.settings.deadline))
     }
 
     /// Connections for a purpose. They are made when they are needed.
     pub(super) async fn pool(&self, purpose: Purpose) -> Result<DatabaseConnection, DbErr> {
         let size = match purpose {
-            Purpose::Questions => READERS,
+            Purpose::Questions => self.settings.readers,
             Purpose::Takings | Purpose::Changes | Purpose::Listener | Purpose::Schema => 1,
         };
-        let patience = if purpose == Purpose::Schema { START_PATIENCE } else { DEADLINE };
+        let patience = if purpose == Purpose::Schema { START_PATIENCE } else { self.settings.deadline };
         // The URL only chooses the driver; everything else stands in the options.
         let mut pool = ConnectOptions::new("postgres://localhost");
         let options = self.options(purpose);
@@ -103,7 +121,7 @@ impl Server {
     /// A connection that is told of changes.
     pub(super) async fn listener(&self) -> Result<PgListener, DbErr> {
         let failed = |error: sea_orm::SqlxError| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(Arc::new(error)));
-        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(DEADLINE);
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(self.settings.deadline);
         let mut listener =
             PgListener::connect_with(&pool.connect_lazy_with(self.options(Purpose::Listener))).await.map_err(failed)?;
         listener.listen(CHANNEL).await.map_err(failed)?;

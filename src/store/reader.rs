@@ -11,12 +11,12 @@ use sea_orm::{
 use tokio::runtime::Handle;
 
 use super::error::is_outage;
-use super::health::{DEADLINE, Health};
+use super::health::Health;
 
 /// The connections that questions are answered by.
 ///
 /// On a server every statement runs in a task of its own, so that a caller that hangs up never leaves a connection in the middle
-/// of one, and whoever waits longer than [`DEADLINE`] waits no more.
+/// of one, and whoever waits longer than the server's deadline waits no more.
 #[derive(Clone)]
 pub struct Reader {
     db: DatabaseConnection,
@@ -54,20 +54,20 @@ impl Reader {
         T: Send + 'static,
         F: Future<Output = Result<T, DbErr>> + Send + 'static,
     {
-        let Some((health, runtime)) = &self.server else { return read(self.db.clone(), statement).await };
+        let Some(server @ (health, _)) = &self.server else { return read(self.db.clone(), statement).await };
         health.check().map_err(|error| DbErr::Conn(sea_orm::RuntimeErr::Internal(error.to_string())))?;
-        match in_time(runtime, read(self.db.clone(), statement.clone())).await {
-            Err(error) if is_outage(&error) && !is_silence(&error) => in_time(runtime, read(self.db.clone(), statement)).await,
+        match in_time(server, read(self.db.clone(), statement.clone())).await {
+            Err(error) if is_outage(&error) && !is_silence(&error) => in_time(server, read(self.db.clone(), statement)).await,
             answered => answered,
         }
     }
 }
 
 async fn in_time<T: Send + 'static>(
-    runtime: &Handle,
+    (health, runtime): &(Arc<Health>, Handle),
     work: impl Future<Output = Result<T, DbErr>> + Send + 'static,
 ) -> Result<T, DbErr> {
-    match tokio::time::timeout(DEADLINE, runtime.spawn(work)).await {
+    match tokio::time::timeout(health.deadline, runtime.spawn(work)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => Err(DbErr::Custom(format!("The read was abandoned: {error}"))),
         Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),

@@ -8,7 +8,7 @@ use sea_orm::sqlx::query_scalar;
 use sea_orm::{DbErr, RuntimeErr};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::health::{DEADLINE, Health};
+use super::health::Health;
 use super::postgres::Server;
 use super::{Home, Store};
 
@@ -61,7 +61,7 @@ impl Store {
                 () = told(&mut listener) => {}
             }
             let at = Instant::now();
-            match ask(server, &mut listener).await {
+            match ask(server, health, &mut listener).await {
                 Some(revision) => {
                     *seen.lock() = Seen { at, revision };
                     self.announce(revision);
@@ -92,9 +92,9 @@ async fn told(listener: &mut Option<PgListener>) {
 }
 
 /// The revision, asked for twice: the first connection may have been lost while it did nothing.
-async fn ask(server: &Server, listener: &mut Option<PgListener>) -> Option<u64> {
+async fn ask(server: &Server, health: &Health, listener: &mut Option<PgListener>) -> Option<u64> {
     for _ in 0..2 {
-        match timeout(DEADLINE, ask_once(server, listener)).await {
+        match timeout(health.deadline, ask_once(server, listener)).await {
             Ok(Ok(revision)) => return u64::try_from(revision).ok(),
             Ok(Err(error)) => tracing::debug!(%error, "the revision could not be asked for"),
             Err(_) => {

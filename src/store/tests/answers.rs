@@ -1,5 +1,6 @@
 //! The record of answers: found again wherever they are, for 24 hours, and not longer than that.
 
+use super::super::StoreSettings;
 use super::super::seal::seal;
 use super::super::{AnswerSizes, IdempotentCall, Recall, Recorded, Swept};
 use super::*;
@@ -24,7 +25,9 @@ fn hours(hours: u64) -> UtcMillis {
 
 async fn small(sizes: AnswerSizes) -> Db {
     let dir = tempfile::tempdir().expect("a directory");
-    let store = Store::open_sized(&url(&dir), Access::ReadWrite, sizes).await.expect("a new database");
+    let store = Store::open_with(&url(&dir), Access::ReadWrite, StoreSettings { answers: sizes, ..StoreSettings::default() })
+        .await
+        .expect("a new database");
     Db { store, dir }
 }
 
@@ -33,7 +36,9 @@ async fn reopened(db: Db, sizes: AnswerSizes) -> Db {
     let Db { store, dir } = db;
     let lane = store.lane().await.expect("nobody else writes");
     drop((lane, store));
-    let store = Store::open_sized(&url(&dir), Access::ReadWrite, sizes).await.expect("the database");
+    let store = Store::open_with(&url(&dir), Access::ReadWrite, StoreSettings { answers: sizes, ..StoreSettings::default() })
+        .await
+        .expect("the database");
     Db { store, dir }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::super::StoreSettings;
 use super::super::{AnswerSizes, IdempotentCall, Recall, Recorded};
 use super::*;
 
@@ -91,7 +92,7 @@ async fn answer(store: &Store, model: &mut Model, dice: &mut Dice, now: i64) -> 
 async fn history(seed: u64) -> Result<(), String> {
     let dir = tempfile::tempdir().expect("a directory");
     let url = url(&dir);
-    let open = || Store::open_sized(&url, Access::ReadWrite, SIZES);
+    let open = || Store::open_with(&url, Access::ReadWrite, StoreSettings { answers: SIZES, ..StoreSettings::default() });
     let mut store = open().await.expect("a new database");
     let (mut dice, mut model, mut time) = (Dice(seed), Model::default(), now().get());
     for step in 0..60 {

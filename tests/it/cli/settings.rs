@@ -37,7 +37,10 @@ const WRONG: &[Wrong] = &[
     (&[("PLIMSOLL_LOG", "plimsoll=loud")], &["PLIMSOLL_LOG"]),
     (&[("PLIMSOLL_DATABASE_URL", "plimsoll.db")], &["database URL"]),
     (&[("PLIMSOLL_DATABASE_URL", "mysql://u:hunter2@db/p")], &["mysql"]),
-    (&[("PLIMSOLL_DATABASE_URL", "postgres://u:hunter2@db/p")], &["PostgreSQL"]),
+    (&[("PLIMSOLL_DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/p")], &["127.0.0.1:1/p", "cannot be used"]),
+    (&[("PLIMSOLL_DATABASE_URL", "postgres://u:hunter2@127.0.0.1:port/p")], &["database URL", "postgres://user:password@"]),
+    (&[("PLIMSOLL_DATABASE_DEADLINE_MS", "49")], &["PLIMSOLL_DATABASE_DEADLINE_MS", "50..=60000"]),
+    (&[("PLIMSOLL_DATABASE_READERS", "0")], &["PLIMSOLL_DATABASE_READERS", "1..=1000"]),
     (&[("PLIMSOLL_DATABASE_URL", "sqlite::memory:")], &["memory"]),
     (&[("PLIMSOLL_DATABASE_URL", "sqlite:///nowhere/p.db?mode=rwc")], &["/nowhere/p.db"]),
     (
