@@ -85,7 +85,12 @@ impl Postgres {
     /// Starts one with other settings than the usual.
     pub(crate) fn with(change: impl FnOnce(Options) -> Options) -> Self {
         let installed = Installed::newest();
-        Self::on(change(Options::default()), installed, |installed, data, _| template::copy(installed, data))
+        Self::on(change(Options::default()), installed, |installed, data, options| {
+            template::copy(installed, data);
+            if options.is_large {
+                template::enlarge(installed, data);
+            }
+        })
     }
 
     /// Starts one on data that this makes at the path that it is given.

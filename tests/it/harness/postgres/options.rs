@@ -29,10 +29,17 @@ fsync = off
 full_page_writes = off
 ";
 
+/// What only matters under load: as much memory as PostgreSQL takes by itself. Segments of its log are then of the usual size, too.
+const LARGE: &str = "
+shared_buffers = '128MB'
+min_wal_size = '80MB'
+";
+
 /// How it runs.
 #[derive(Clone, Default)]
 pub(crate) struct Options {
     is_durable: bool,
+    pub(super) is_large: bool,
     pub(super) tls: Option<Tls>,
     settings: Vec<(String, String)>,
 }
@@ -41,6 +48,12 @@ impl Options {
     /// Waits for the disk, as PostgreSQL does.
     pub(crate) fn durable(mut self) -> Self {
         self.is_durable = true;
+        self
+    }
+
+    /// As durable and as large as PostgreSQL is by itself, to be measured.
+    pub(crate) fn as_shipped(mut self) -> Self {
+        (self.is_durable, self.is_large) = (true, true);
         self
     }
 
@@ -61,6 +74,9 @@ impl Options {
         let mut text = USUAL.to_owned();
         if !self.is_durable {
             text.push_str(FAST);
+        }
+        if self.is_large {
+            text.push_str(LARGE);
         }
         if self.tls.is_some() {
             let folder = folder.display();

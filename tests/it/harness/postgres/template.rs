@@ -25,10 +25,14 @@ const INITDB: [&str; 10] = [
     "--no-sync",
 ];
 
-/// One statement a line. The role is no superuser, and owns its database as operators set it up.
+/// One statement a line. The role is no superuser, and owns its database as operators set it up. Databases that nobody asks for would
+/// only be copied.
 fn statements() -> String {
     format!(
-        "SET password_encryption = 'scram-sha-256'\n\
+        "UPDATE pg_database SET datistemplate = false WHERE datname = 'template0'\n\
+         DROP DATABASE template0\n\
+         DROP DATABASE postgres\n\
+         SET password_encryption = 'scram-sha-256'\n\
          CREATE ROLE {USER} LOGIN CREATEDB PASSWORD '{PASSWORD}'\n\
          CREATE DATABASE {DATABASE} OWNER {USER}\n"
     )
@@ -68,11 +72,17 @@ fn make(installed: &Installed, to: &Path) {
     let output = installed.command("initdb").args(INITDB).arg("-D").arg(&data).stderr(Stdio::piped()).output().expect("initdb");
     assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
     let mut single = installed.command("postgres");
-    single.args(["--single", "-F", "-D"]).arg(&data).arg("postgres").stdin(Stdio::piped());
+    single.args(["--single", "-F", "-D"]).arg(&data).arg("template1").stdin(Stdio::piped());
     let mut child = single.spawn().expect("PostgreSQL");
     child.stdin.take().expect("a pipe").write_all(statements().as_bytes()).expect("PostgreSQL reads");
     assert!(child.wait().expect("an exit status").success(), "a role and a database");
     cp(&data, to);
+}
+
+/// Gives the log segments of the usual size.
+pub(super) fn enlarge(installed: &Installed, data: &Path) {
+    let done = installed.command("pg_resetwal").args(["--wal-segsize=16", "-D"]).arg(data).status().expect("pg_resetwal");
+    assert!(done.success(), "the size of the log's segments cannot be changed");
 }
 
 fn cp(from: &Path, to: &Path) {

@@ -88,6 +88,12 @@ fn only_a_durable_one_waits_for_the_disk() {
     let shown = |postgres: &Postgres| postgres.sql("SELECT current_setting('fsync'), current_setting('synchronous_commit')");
     assert_eq!(shown(&Postgres::start()), [["off", "on"]]);
     assert_eq!(shown(&Postgres::durable()), [["on", "on"]]);
+    let shipped = Postgres::with(super::Options::as_shipped);
+    assert_eq!(shown(&shipped), [["on", "on"]]);
+    assert_eq!(
+        shipped.sql("SELECT current_setting('wal_segment_size'), current_setting('shared_buffers')"),
+        [["16MB", "128MB"]]
+    );
     let small = Postgres::with(|options| options.setting("max_connections", "17"));
     assert_eq!(small.sql("SHOW max_connections"), [["17"]]);
     small.set("statement_timeout", "1234ms");
