@@ -5,6 +5,7 @@
 //! cargo bench --bench throughput                                        # every scenario
 //! cargo bench --bench throughput -- check --rounds 21 --connections 64  # one of them
 //! cargo bench --bench throughput -- check --binary old --binary new     # two builds beside each other
+//! cargo bench --bench throughput -- pg-check pg-consume pg-consume-hot pg-consume-two --connections 256   # on PostgreSQL
 //! cargo bench --bench throughput -- self                                # the generator against itself: about 1.00
 //! ```
 
@@ -23,8 +24,19 @@ mod cpu;
 mod load;
 #[path = "throughput/naive.rs"]
 mod naive;
+#[path = "throughput/naive_postgres.rs"]
+mod naive_postgres;
+#[path = "../it/harness/output.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod output;
+#[path = "throughput/place.rs"]
+mod place;
 #[path = "throughput/plimsoll.rs"]
 mod plimsoll;
+#[path = "../it/harness/postgres/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the tests use more of it")]
+#[allow(clippy::expect_used, clippy::panic, reason = "it was written for tests, and a benchmark that fails stops as they do")]
+mod postgres;
 #[path = "throughput/report.rs"]
 mod report;
 #[path = "throughput/request.rs"]
@@ -35,11 +47,13 @@ mod scenario;
 mod server;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 
 use load::{Generator, Measured};
+use postgres::Postgres;
 use scenario::Scenario;
 use server::Server;
 
@@ -72,12 +86,18 @@ struct Options {
     /// Another build of Plimsoll to measure; several can be named, to compare them.
     #[arg(long)]
     binary: Vec<PathBuf>,
+    /// Connections of the naive server to PostgreSQL: as many as Plimsoll takes with.
+    #[arg(long, default_value_t = 10)]
+    pool: u32,
     /// Run as the bare server, answering so many bytes (the benchmark starts itself so).
     #[arg(long, hide = true)]
     bare_server: Option<usize>,
     /// The same as the naive server.
     #[arg(long, hide = true)]
     naive_server: Option<usize>,
+    /// The PostgreSQL that the naive server uses.
+    #[arg(long, hide = true)]
+    naive_url: Option<String>,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -87,6 +107,8 @@ struct Options {
 pub(crate) struct Contender {
     pub(crate) name: String,
     pub(crate) server: Server,
+    /// More processes of it, on the same database.
+    pub(crate) more: Vec<Server>,
     /// The bearer that it is asked with.
     pub(crate) key: String,
     /// Whether the others are shown as a ratio of this one.
@@ -95,12 +117,20 @@ pub(crate) struct Contender {
     pub(crate) notes: Vec<String>,
 }
 
+impl Contender {
+    /// All its processes.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &Server> {
+        std::iter::once(&self.server).chain(&self.more)
+    }
+}
+
 fn main() -> Outcome<()> {
     let options = Options::parse();
-    match (options.bare_server, options.naive_server) {
-        (Some(answer_bytes), _) => return bare::serve(answer_bytes),
-        (None, Some(answer_bytes)) => return naive::serve(answer_bytes),
-        (None, None) => {}
+    match (options.bare_server, options.naive_server, &options.naive_url) {
+        (Some(answer_bytes), _, _) => return bare::serve(answer_bytes),
+        (None, Some(answer_bytes), None) => return naive::serve(answer_bytes),
+        (None, Some(answer_bytes), Some(url)) => return naive_postgres::serve(answer_bytes, url, options.pool),
+        (None, None, _) => {}
     }
     let chosen = if options.scenarios.is_empty() { Scenario::USUAL } else { options.scenarios.as_slice() };
     chosen.iter().try_for_each(|scenario| measure(*scenario, &options))
@@ -143,12 +173,22 @@ fn contenders(scenario: Scenario, options: &Options) -> Outcome<Vec<Contender>> 
     if scenario == Scenario::Naive {
         return Ok(vec![bare::start("bare", bare::USUAL_ANSWER)?, naive::start(bare::USUAL_ANSWER)?]);
     }
-    let measured = plimsoll::start_all(scenario, &options.binary)?;
+    // Memory and durability as PostgreSQL has them by itself; all who are measured share it, in databases of their own.
+    let cluster = scenario.is_on_postgres().then(|| Arc::new(Postgres::with(postgres::Options::usual_size)));
+    let on_postgres = |answer_bytes, cluster| naive_postgres::start(answer_bytes, cluster, scenario.orgs(), options.pool);
+    if let (Scenario::PgNaive, Some(cluster)) = (scenario, &cluster) {
+        return Ok(vec![bare::start("bare", bare::USUAL_ANSWER)?, on_postgres(bare::USUAL_ANSWER, cluster)?]);
+    }
+    let measured = plimsoll::start_all(scenario, &options.binary, cluster.as_ref())?;
     let first = measured.first().ok_or("there is nothing to measure")?;
     let answer_bytes = client::ask(&first.server, &first.key, scenario)?.body.len();
     let mut contenders = vec![bare::start("bare", answer_bytes)?];
-    if scenario.takes_usage() {
-        contenders.push(naive::start(answer_bytes)?);
+    match &cluster {
+        None if scenario.takes_usage() => contenders.push(naive::start(answer_bytes)?),
+        Some(cluster) if matches!(scenario, Scenario::PgConsume | Scenario::PgConsumeHot) => {
+            contenders.push(on_postgres(answer_bytes, cluster)?);
+        }
+        Some(_) | None => {}
     }
     contenders.extend(measured);
     Ok(contenders)
@@ -160,7 +200,7 @@ fn round(generator: &Generator, contenders: &[Contender], length: Duration, is_r
     let mut measured = Vec::with_capacity(count);
     for turn in 0..count {
         let place = if is_reversed { count - 1 - turn } else { turn };
-        measured.push((place, generator.measure(place, &contenders[place].server, length)?));
+        measured.push((place, generator.measure(place, &contenders[place], length)?));
     }
     measured.sort_by_key(|(place, _)| *place);
     Ok(measured.into_iter().map(|(_, measured)| measured).collect())

@@ -63,16 +63,16 @@ struct Answer<'a> {
 
 /// Starts this very program as the bare server, named so in the table.
 pub(crate) fn start(name: &str, answer_bytes: usize) -> Outcome<Contender> {
-    start_self(name, "--bare-server", answer_bytes)
+    start_self(name, "--bare-server", answer_bytes, &[])
 }
 
 /// Starts this very program as another server, which the others are compared with.
-pub(crate) fn start_self(name: &str, option: &str, answer_bytes: usize) -> Outcome<Contender> {
+pub(crate) fn start_self(name: &str, option: &str, answer_bytes: usize, more: &[&str]) -> Outcome<Contender> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args([option, &answer_bytes.to_string()]);
+    command.args([option, &answer_bytes.to_string()]).args(more);
     let server = Server::start(command)?;
     let key = crate::plimsoll::ADMIN_KEY.to_owned();
-    Ok(Contender { name: name.to_owned(), server, key, is_reference: true, notes: Vec::new() })
+    Ok(Contender { name: name.to_owned(), server, key, more: Vec::new(), is_reference: true, notes: Vec::new() })
 }
 
 /// Serves until it is ended. As many workers as the web server takes by itself.

@@ -28,6 +28,21 @@ impl Cpu {
         Ok(Self { user: *user, kernel: *kernel })
     }
 
+    /// What these processes and those that they have outlived have used so far. One that has ended just now counts with its parent.
+    pub(crate) fn of_processes(ids: &[u32]) -> Outcome<Self> {
+        let stats = ids.iter().filter_map(|id| fs::read_to_string(format!("/proc/{id}/stat")).ok());
+        let mut sum = Self { user: Duration::ZERO, kernel: Duration::ZERO };
+        for stat in stats {
+            let (_, fields) = stat.rsplit_once(')').ok_or("no program in stat")?;
+            let ticks = ticks(fields.split_whitespace().skip(11).take(4))?;
+            let [user, kernel, outlived_user, outlived_kernel] = ticks.as_slice() else {
+                return Err("no times in stat".into());
+            };
+            sum = sum.and(Self { user: *user + *outlived_user, kernel: *kernel + *outlived_kernel });
+        }
+        Ok(sum)
+    }
+
     /// What all processes have used so far. What the machine's host took away counts as the kernel's.
     pub(crate) fn of_machine() -> Outcome<Self> {
         let stat = fs::read_to_string("/proc/stat")?;
@@ -42,6 +57,11 @@ impl Cpu {
     /// What was used after `earlier`.
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self { user: self.user.saturating_sub(earlier.user), kernel: self.kernel.saturating_sub(earlier.kernel) }
+    }
+
+    /// The sum.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { user: self.user + other.user, kernel: self.kernel + other.kernel }
     }
 
     /// Both together.

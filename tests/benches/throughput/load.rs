@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 
 use crate::connection::{Connection, Share};
 use crate::cpu::Cpu;
+use crate::place::Place;
 use crate::scenario::Scenario;
-use crate::server::Server;
 use crate::{Contender, Outcome};
 
 /// How long each server is asked before it counts.
@@ -29,7 +29,7 @@ pub(crate) struct Measured {
     pub(crate) p99: Duration,
     /// How many requests were answered.
     pub(crate) count: usize,
-    /// What the server's process used meanwhile.
+    /// What the server's processes and those of its database used meanwhile.
     pub(crate) cpu: Cpu,
     /// What neither the server nor the generator used meanwhile, in processors.
     pub(crate) others: f64,
@@ -43,9 +43,13 @@ struct Used {
 }
 
 impl Used {
-    fn so_far(server: &Server) -> Outcome<Self> {
+    fn so_far(contender: &Contender) -> Outcome<Self> {
         let generator = Cpu::of_process(std::process::id())?;
-        Ok(Self { server: Cpu::of_process(server.id())?, generator, machine: Cpu::of_machine()? })
+        let mut server = Cpu::of_processes(&contender.server.place.as_ref().map(Place::processes).unwrap_or_default())?;
+        for process in contender.servers() {
+            server = server.and(Cpu::of_process(process.id())?);
+        }
+        Ok(Self { server, generator, machine: Cpu::of_machine()? })
     }
 }
 
@@ -67,14 +71,17 @@ type Slice = (Vec<u32>, Duration);
 /// What a thread connects to.
 #[derive(Clone)]
 struct Target {
-    address: SocketAddr,
+    /// Of all its processes, which the connections are spread over.
+    addresses: Vec<SocketAddr>,
     key: String,
 }
 
 impl Generator {
     /// Connects to every server and warms it up.
     pub(crate) fn start(scenario: Scenario, connections: usize, threads: usize, contenders: &[Contender]) -> Outcome<Self> {
-        let targets = contenders.iter().map(|c| Target { address: c.server.address, key: c.key.clone() });
+        let targets = contenders
+            .iter()
+            .map(|c| Target { addresses: c.servers().map(|server| server.address).collect(), key: c.key.clone() });
         let targets: Vec<Target> = targets.collect();
         let shares =
             |thread| (thread..connections).step_by(threads).map(|first| Share::new(first, connections, scenario.orgs()));
@@ -84,14 +91,14 @@ impl Generator {
             thread.slices.recv()??;
         }
         for (place, contender) in contenders.iter().enumerate() {
-            generator.measure(place, &contender.server, WARM_UP)?;
+            generator.measure(place, contender, WARM_UP)?;
         }
         Ok(generator)
     }
 
     /// Asks the server at this place among the contenders for so long.
-    pub(crate) fn measure(&self, place: usize, server: &Server, length: Duration) -> Outcome<Measured> {
-        let (begun, before) = (Instant::now(), Used::so_far(server)?);
+    pub(crate) fn measure(&self, place: usize, contender: &Contender, length: Duration) -> Outcome<Measured> {
+        let (begun, before) = (Instant::now(), Used::so_far(contender)?);
         for thread in &self.threads {
             thread.orders.send(Order { place, length })?;
         }
@@ -102,7 +109,7 @@ impl Generator {
             per_second += rate(thread_waits.len(), elapsed);
             waits.extend(thread_waits);
         }
-        let used = Used::so_far(server)?;
+        let used = Used::so_far(contender)?;
         let cpu = used.server.since(before.server);
         let ours = cpu.all() + used.generator.since(before.generator).all();
         let others = used.machine.since(before.machine).all().saturating_sub(ours);
@@ -148,8 +155,8 @@ fn run(
 
 async fn connect(scenario: Scenario, target: &Target, shares: &[Share]) -> Outcome<Vec<Connection>> {
     let mut connecting = JoinSet::new();
-    for share in shares.iter().copied() {
-        let Target { address, key } = target.clone();
+    for (share, address) in shares.iter().copied().zip(target.addresses.iter().copied().cycle()) {
+        let key = target.key.clone();
         connecting.spawn(async move { Connection::open(scenario, share, &key, address).await });
     }
     connecting.join_all().await.into_iter().collect()

@@ -46,7 +46,7 @@ mod counter {
 
 /// Starts this very program as the naive server.
 pub(crate) fn start(answer_bytes: usize) -> Outcome<Contender> {
-    bare::start_self("naive", "--naive-server", answer_bytes)
+    bare::start_self("naive", "--naive-server", answer_bytes, &[])
 }
 
 /// Serves until it is ended, on a database of its own.

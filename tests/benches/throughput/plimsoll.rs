@@ -3,15 +3,17 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use sea_orm::{ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 
-use crate::scenario::{Scenario, org, secret};
+use crate::place::Place;
+use crate::postgres::Postgres;
+use crate::scenario::{DIGITS, ORG, Scenario, org, secret};
 use crate::server::Server;
 use crate::{Contender, Outcome, client};
 
@@ -31,40 +33,63 @@ const BATCH: usize = 100;
 /// Callers that ask about every org at once, before anything is measured.
 const FILLERS: usize = 8;
 
-/// Every build that is named, or the one that cargo made for this benchmark.
-pub(crate) fn start_all(scenario: Scenario, binaries: &[PathBuf]) -> Outcome<Vec<Contender>> {
-    if binaries.is_empty() {
-        return Ok(vec![start(scenario, Path::new(env!("CARGO_BIN_EXE_plimsoll")), "plimsoll".to_owned())?]);
+/// Every build that is named, or the one that cargo made for this benchmark; on PostgreSQL also what it is compared with.
+pub(crate) fn start_all(scenario: Scenario, binaries: &[PathBuf], cluster: Option<&Arc<Postgres>>) -> Outcome<Vec<Contender>> {
+    let own = [PathBuf::from(env!("CARGO_BIN_EXE_plimsoll"))];
+    let binaries = if binaries.is_empty() { own.as_slice() } else { binaries };
+    let mut contenders = Vec::new();
+    for (number, binary) in binaries.iter().enumerate() {
+        let name = binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(cluster) = cluster else {
+            contenders.push(start(scenario, binary, name, &Place::file()?, 1)?);
+            continue;
+        };
+        let place = |what: &str| Place::postgres(cluster, &format!("{what}_{number}"));
+        if scenario == Scenario::PgCheck {
+            let embedded = start(scenario, binary, "embedded".to_owned(), &Place::file()?, 1)?;
+            contenders.push(Contender { is_reference: true, ..embedded });
+        }
+        let has_two = scenario == Scenario::PgConsumeTwo;
+        if has_two {
+            let one = start(scenario, binary, "one".to_owned(), &place("one"), 1)?;
+            contenders.push(Contender { is_reference: true, ..one });
+        }
+        contenders.push(start(scenario, binary, name, &place("plimsoll"), if has_two { 2 } else { 1 })?);
     }
-    let name = |binary: &PathBuf| binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    binaries.iter().map(|binary| start(scenario, binary, name(binary))).collect()
+    Ok(contenders)
 }
 
-/// Sets up a tier and the orgs, starts Plimsoll again on that database, and asks about every org once.
-fn start(scenario: Scenario, binary: &Path, name: String) -> Outcome<Contender> {
-    let folder = TempDir::new()?;
-    let file = folder.path().join("plimsoll.db");
+/// Sets up a tier and the orgs, starts Plimsoll again on that database in so many processes, and asks about every org once.
+fn start(scenario: Scenario, binary: &Path, name: String, place: &Place, processes: usize) -> Outcome<Contender> {
     let cache = cache_for(scenario.orgs());
-    let server = serve(binary, &file, cache)?;
+    let server = serve(binary, place, cache)?;
     let key = set_up(&server, scenario)?;
     server.stop()?;
     let begun = Instant::now();
-    seed_orgs(&file, scenario.orgs())?;
-    seed_counters(&file, scenario.counters())?;
+    seed_orgs(place, scenario.orgs())?;
+    seed_counters(place, scenario.counters())?;
     if scenario.is_authorized() {
-        seed_keys(&file, scenario.orgs())?;
+        seed_keys(place, scenario.orgs())?;
     }
     let seeded = begun.elapsed();
-    let server = serve(binary, &file, cache)?.keeping(folder);
-    let mut notes = vec![format!("{} KiB when idle", server.resident_kib()?)];
+    let mut servers = Vec::new();
+    let mut notes = Vec::new();
+    for _ in 0..processes {
+        servers.push(serve(binary, place, cache)?.keeping(place.clone()));
+    }
     let begun = Instant::now();
-    ask_about_all(&server, &key, scenario.orgs())?;
-    if scenario.is_authorized() {
-        (0..scenario.orgs()).try_for_each(|number| authorize_first(&server, &key, scenario, number))?;
+    for server in &servers {
+        notes.push(format!("{} KiB when idle", server.resident_kib()?));
+        ask_about_all(server, &key, scenario.orgs())?;
+        if scenario.is_authorized() {
+            (0..scenario.orgs()).try_for_each(|number| authorize_first(server, &key, scenario, number))?;
+        }
     }
     notes.push(format!("its orgs written in {seeded:.1?} and all asked about once in {:.1?}", begun.elapsed()));
     notes.extend(cache.map(|cache| format!("PLIMSOLL_CACHE_ORGS={cache}")));
-    Ok(Contender { name, server, key, is_reference: false, notes })
+    let mut servers = servers.into_iter();
+    let server = servers.next().ok_or("no process is to be measured")?;
+    Ok(Contender { name, server, more: servers.collect(), key, is_reference: false, notes })
 }
 
 /// What an operator with so many orgs would set: room for all of them, since they do not spread evenly over the cache's parts.
@@ -72,10 +97,10 @@ fn cache_for(orgs: usize) -> Option<usize> {
     (orgs > USUAL_CACHE).then_some(orgs + orgs / 4)
 }
 
-fn serve(binary: &Path, file: &Path, cache: Option<usize>) -> Outcome<Server> {
+fn serve(binary: &Path, place: &Place, cache: Option<usize>) -> Outcome<Server> {
     let mut command = Command::new(binary);
     command.arg("serve").env("PLIMSOLL_LISTEN", "127.0.0.1:0").env("PLIMSOLL_BOOTSTRAP_ADMIN_KEY", ADMIN_KEY);
-    command.env("PLIMSOLL_DATABASE_URL", format!("sqlite://{}?mode=rwc", file.display()));
+    command.env("PLIMSOLL_DATABASE_URL", place.url());
     if let Some(cache) = cache {
         command.env("PLIMSOLL_CACHE_ORGS", cache.to_string());
     }
@@ -127,24 +152,18 @@ fn set_up(server: &Server, scenario: Scenario) -> Outcome<String> {
     Ok(key.to_owned())
 }
 
-/// Copies the first org until there are `count`, right in the file: a million requests would take minutes. The columns are
+/// Copies the first org until there are `count`, right in the database: a million requests would take minutes. The columns are
 /// taken from the table, so that it follows the schema. Plimsoll must not run meanwhile.
-fn seed_orgs(file: &Path, count: usize) -> Outcome<()> {
-    in_file(file, async |database| {
-        let query = Statement::from_string(DatabaseBackend::Sqlite, "SELECT name FROM pragma_table_info('org')");
-        let rows = database.query_all_raw(query).await?;
-        let columns = rows.iter().map(|row| row.try_get::<String>("", "name")).collect::<Result<Vec<_>, _>>()?;
-        let values: Vec<&str> = columns.iter().map(|column| if column == "id" { NUMBERED } else { column.as_str() }).collect();
-        let insert = format!(
-            "WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number + 1 < {count}) \
-             INSERT INTO org ({}) SELECT {} FROM org, numbers WHERE id = '{}'",
-            columns.join(", "),
-            values.join(", "),
-            org(0),
-        );
-        database.execute_unprepared(&insert).await?;
-        Ok(())
-    })
+fn seed_orgs(place: &Place, count: usize) -> Outcome<()> {
+    let (columns, id) = (place.columns("org")?, place.numbered(ORG, DIGITS));
+    let values: Vec<&str> = columns.iter().map(|column| if column == "id" { id.as_str() } else { column.as_str() }).collect();
+    place.execute(&format!(
+        "INSERT INTO org ({}) SELECT {} FROM org, {} WHERE id = '{}'",
+        columns.join(", "),
+        values.join(", "),
+        place.numbers(1, count - 1),
+        org(0),
+    ))
 }
 
 /// The first question with a key, which is read from the database.
@@ -154,8 +173,8 @@ fn authorize_first(server: &Server, key: &str, scenario: Scenario, number: usize
 }
 
 /// An API key for each org, right in the file, with the scopes that keys usually have.
-fn seed_keys(file: &Path, count: usize) -> Outcome<()> {
-    in_file(file, async |database| {
+fn seed_keys(place: &Place, count: usize) -> Outcome<()> {
+    place.in_file(async |database| {
         let transaction = database.begin().await?;
         for number in 0..count {
             let hash: String = Sha256::digest(secret(number)).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -178,31 +197,15 @@ fn seed_keys(file: &Path, count: usize) -> Outcome<()> {
     })
 }
 
-/// Counters of other orgs, in a file that is large before anything is asked.
-fn seed_counters(file: &Path, count: usize) -> Outcome<()> {
+/// Counters of other orgs, in a database that is large before anything is asked.
+fn seed_counters(place: &Place, count: usize) -> Outcome<()> {
     if count == 0 {
         return Ok(());
     }
-    in_file(file, async |database| {
-        let insert = format!(
-            "WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < {count}) \
-             INSERT INTO usage (org, limit_key, resource, window_start, window_end, used) \
-             SELECT printf('another-%08d', number), '{COUNTED_KEY}', '', 0, NULL, 1 FROM numbers"
-        );
-        database.execute_unprepared(&insert).await?;
-        Ok(())
-    })
+    place.execute(&format!(
+        "INSERT INTO usage (org, limit_key, resource, window_start, window_end, used) \
+         SELECT {}, '{COUNTED_KEY}', '', 0, NULL, 1 FROM {}",
+        place.numbered("another-", 8),
+        place.numbers(1, count),
+    ))
 }
-
-fn in_file(file: &Path, work: impl AsyncFnOnce(&DatabaseConnection) -> Outcome<()>) -> Outcome<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let database = Database::connect(format!("sqlite://{}?mode=rw", file.display())).await?;
-        work(&database).await?;
-        database.close().await?;
-        Ok(())
-    })
-}
-
-/// The same id as `scenario::org` writes.
-const NUMBERED: &str = "printf('org-%07d', number)";

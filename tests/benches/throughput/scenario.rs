@@ -4,7 +4,9 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 /// Digits of an org's number: ids of one length make requests of one length.
-const DIGITS: usize = 7;
+pub(crate) const DIGITS: usize = 7;
+/// What stands before them.
+pub(crate) const ORG: &str = "org-";
 
 /// What is asked, of how many orgs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,6 +42,16 @@ pub(crate) enum Scenario {
     AuthorizeRate,
     /// The bare server and the naive one: what one transaction per request costs.
     Naive,
+    /// The allowed check on PostgreSQL, beside the same on the embedded database.
+    PgCheck,
+    /// `POST /v1/consume` on PostgreSQL over 10,000 counters, beside one conditional UPDATE per request.
+    PgConsume,
+    /// The same on one counter.
+    PgConsumeHot,
+    /// Two processes on the same 16 counters of PostgreSQL, beside one.
+    PgConsumeTwo,
+    /// The bare server and the naive one on PostgreSQL.
+    PgNaive,
 }
 
 impl Scenario {
@@ -69,8 +81,12 @@ impl Scenario {
             | Self::ConsumeTenMillion
             | Self::Authorize
             | Self::AuthorizeRate
-            | Self::Naive => 10_000,
-            Self::ConsumeHot => 1,
+            | Self::Naive
+            | Self::PgCheck
+            | Self::PgConsume
+            | Self::PgNaive => 10_000,
+            Self::PgConsumeTwo => 16,
+            Self::ConsumeHot | Self::PgConsumeHot => 1,
             Self::CheckMillion => 1_000_000,
         }
     }
@@ -89,7 +105,12 @@ impl Scenario {
             | Self::ConsumeKeyed
             | Self::Authorize
             | Self::AuthorizeRate
-            | Self::Naive => 0,
+            | Self::Naive
+            | Self::PgCheck
+            | Self::PgConsume
+            | Self::PgConsumeHot
+            | Self::PgConsumeTwo
+            | Self::PgNaive => 0,
         }
     }
 
@@ -100,6 +121,11 @@ impl Scenario {
             (false, true) => "/v1/consume",
             (false, false) => "/v1/check",
         }
+    }
+
+    /// Whether Plimsoll keeps its data in PostgreSQL.
+    pub(crate) const fn is_on_postgres(self) -> bool {
+        matches!(self, Self::PgCheck | Self::PgConsume | Self::PgConsumeHot | Self::PgConsumeTwo | Self::PgNaive)
     }
 
     /// Whether it is about a whole request of a customer.
@@ -126,8 +152,17 @@ impl Scenario {
             | Self::CheckMillion
             | Self::CheckTracked
             | Self::Authorize
-            | Self::AuthorizeRate => false,
-            Self::Consume | Self::ConsumeHot | Self::ConsumeKeyed | Self::ConsumeTenMillion | Self::Naive => true,
+            | Self::AuthorizeRate
+            | Self::PgCheck => false,
+            Self::Consume
+            | Self::ConsumeHot
+            | Self::ConsumeKeyed
+            | Self::ConsumeTenMillion
+            | Self::Naive
+            | Self::PgConsume
+            | Self::PgConsumeHot
+            | Self::PgConsumeTwo
+            | Self::PgNaive => true,
         }
     }
 
@@ -145,14 +180,19 @@ impl Scenario {
             | Self::ConsumeTenMillion
             | Self::Authorize
             | Self::AuthorizeRate
-            | Self::Naive => false,
+            | Self::Naive
+            | Self::PgCheck
+            | Self::PgConsume
+            | Self::PgConsumeHot
+            | Self::PgConsumeTwo
+            | Self::PgNaive => false,
         }
     }
 
     /// The caller's own count, of at most five; nothing when the server counts.
     const fn current(self) -> Option<u64> {
         match self {
-            Self::Itself | Self::Check | Self::CheckMillion => Some(3),
+            Self::Itself | Self::Check | Self::CheckMillion | Self::PgCheck => Some(3),
             Self::CheckRefused => Some(5),
             Self::CheckTracked
             | Self::Consume
@@ -161,7 +201,11 @@ impl Scenario {
             | Self::ConsumeTenMillion
             | Self::Authorize
             | Self::AuthorizeRate
-            | Self::Naive => None,
+            | Self::Naive
+            | Self::PgConsume
+            | Self::PgConsumeHot
+            | Self::PgConsumeTwo
+            | Self::PgNaive => None,
         }
     }
 
@@ -203,13 +247,18 @@ impl Scenario {
             Self::Authorize => "authorize",
             Self::AuthorizeRate => "authorize-rate",
             Self::Naive => "naive",
+            Self::PgCheck => "pg-check",
+            Self::PgConsume => "pg-consume",
+            Self::PgConsumeHot => "pg-consume-hot",
+            Self::PgConsumeTwo => "pg-consume-two",
+            Self::PgNaive => "pg-naive",
         }
     }
 }
 
 /// The id of the org of this number.
 pub(crate) fn org(number: usize) -> String {
-    format!("org-{number:0DIGITS$}")
+    format!("{ORG}{number:0DIGITS$}")
 }
 
 /// The secret of the API key of the org of this number.

@@ -9,9 +9,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use crate::Outcome;
+use crate::place::Place;
 
 /// A server that has not said where it listens by then never will.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -24,7 +23,7 @@ pub(crate) struct Server {
     pub(crate) started_in: Duration,
     child: Child,
     /// Removed when the server is gone.
-    folder: Option<TempDir>,
+    pub(crate) place: Option<Place>,
 }
 
 impl Server {
@@ -36,7 +35,7 @@ impl Server {
         let (sender, heard) = channel();
         thread::spawn(move || listen(stderr, &sender));
         match heard.recv_timeout(PATIENCE) {
-            Ok(Ok(address)) => Ok(Self { address, started_in: begun.elapsed(), child, folder: None }),
+            Ok(Ok(address)) => Ok(Self { address, started_in: begun.elapsed(), child, place: None }),
             Ok(Err(lines)) => Err(format!("{command:?} ended before it listened:\n{lines}").into()),
             Err(_) => {
                 child.kill()?;
@@ -46,9 +45,9 @@ impl Server {
         }
     }
 
-    /// The same, with a folder that is its own.
-    pub(crate) fn keeping(mut self, folder: TempDir) -> Self {
-        self.folder = Some(folder);
+    /// The same, on this database.
+    pub(crate) fn keeping(mut self, place: Place) -> Self {
+        self.place = Some(place);
         self
     }
 

@@ -51,8 +51,8 @@ impl Options {
         self
     }
 
-    /// As durable and as large as PostgreSQL is by itself, to be measured.
-    pub(crate) fn as_shipped(mut self) -> Self {
+    /// As durable and as large as PostgreSQL is by itself: to be measured.
+    pub(crate) fn usual_size(mut self) -> Self {
         (self.is_durable, self.is_large) = (true, true);
         self
     }

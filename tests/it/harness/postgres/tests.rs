@@ -88,7 +88,7 @@ fn only_a_durable_one_waits_for_the_disk() {
     let shown = |postgres: &Postgres| postgres.sql("SELECT current_setting('fsync'), current_setting('synchronous_commit')");
     assert_eq!(shown(&Postgres::start()), [["off", "on"]]);
     assert_eq!(shown(&Postgres::durable()), [["on", "on"]]);
-    let shipped = Postgres::with(super::Options::as_shipped);
+    let shipped = Postgres::with(super::Options::usual_size);
     assert_eq!(shown(&shipped), [["on", "on"]]);
     assert_eq!(
         shipped.sql("SELECT current_setting('wal_segment_size'), current_setting('shared_buffers')"),
