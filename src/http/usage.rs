@@ -25,7 +25,7 @@ use crate::domain::limit_key::{Kind, LimitKey, Per};
 use crate::domain::names::{LimitKeyName, OrgId, ResourceId};
 use crate::domain::time::UtcMillis;
 use crate::domain::value::Value;
-use crate::ledger::{CounterUsage, Operation, Outcome, UsagePlace, span_of};
+use crate::ledger::{CounterUsage, Operation, Outcome, UsagePage, UsagePlace, span_of};
 use crate::snapshot::KnownOrg;
 use crate::wire::Issues;
 
@@ -136,7 +136,10 @@ pub async fn list(
     let page = page_of(limit, cursor);
     let after = page.after.as_deref().map(place_of).transpose()?;
     let wanted = page.limit.saturating_add(1);
-    let mut stored = service.ledger.counters_of(&org, only.as_ref(), after.as_ref(), wanted, now, fresh.max_stale).await?;
+    let mut stored = service
+        .ledger
+        .counters_of(&org, UsagePage { only: only.as_ref(), after: after.as_ref(), limit: wanted }, now, fresh.max_stale)
+        .await?;
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let has_more = stored.len() > limit;
     stored.truncate(limit);

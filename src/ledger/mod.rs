@@ -29,7 +29,7 @@ use crate::store::{IdempotentCall, Recorded, Store, StoreError};
 pub use counters::{CounterKey, CounterRef, span_of};
 pub use housekeeping::Swept;
 pub use operation::{Operation, Outcome, Taking};
-pub use reads::{CounterUsage, UsagePlace};
+pub use reads::{CounterUsage, UsagePage, UsagePlace};
 
 use counters::Counters;
 use writer::{Job, LoadJob, Once, TakeJob, Writer};
@@ -165,7 +165,7 @@ impl Ledger {
             return answered(answer).await?;
         };
         self.store.check()?;
-        questions.try_send(load).map_err(refused)?;
+        questions.try_send(load).map_err(|error| refused(&error))?;
         in_time(self.store.deadline().unwrap_or(Duration::MAX), answer).await?
     }
 
@@ -190,11 +190,11 @@ impl Ledger {
     }
 
     fn enqueue(&self, job: Job) -> Result<(), StoreError> {
-        self.queue.try_send(job).map_err(refused)
+        self.queue.try_send(job).map_err(|error| refused(&error))
     }
 }
 
-fn refused<T>(refused: mpsc::error::TrySendError<T>) -> StoreError {
+fn refused<T>(refused: &mpsc::error::TrySendError<T>) -> StoreError {
     StoreError::Unavailable(match refused {
         mpsc::error::TrySendError::Full(_) => "The queue of the ledger is full".to_owned(),
         mpsc::error::TrySendError::Closed(_) => "The ledger is closed".to_owned(),

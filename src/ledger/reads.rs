@@ -22,6 +22,17 @@ pub struct UsagePlace {
     pub resource: Option<ResourceId>,
 }
 
+/// Which part of the list of an org's counters.
+#[derive(Clone, Copy, Debug)]
+pub struct UsagePage<'a> {
+    /// Those of this limit key.
+    pub only: Option<&'a LimitKeyName>,
+    /// Those behind this place.
+    pub after: Option<&'a UsagePlace>,
+    /// How many at most.
+    pub limit: u64,
+}
+
 /// A counter of the present window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CounterUsage {
@@ -47,16 +58,15 @@ impl Ledger {
         Ok(rows::reservations(self.store.reader(), &[id]).await?.pop())
     }
 
-    /// At most `limit` counters of an org after a place, by limit key and resource: those that were ever taken from.
+    /// Counters of an org, by limit key and resource: those that were ever taken from.
     pub async fn counters_of(
         &self,
         org: &OrgId,
-        only: Option<&LimitKeyName>,
-        after: Option<&UsagePlace>,
-        limit: u64,
+        page: UsagePage<'_>,
         now: UtcMillis,
         max_stale: Duration,
     ) -> Result<Vec<CounterUsage>, StoreError> {
+        let UsagePage { only, after, limit } = page;
         let (after_key, after_resource) =
             after.map_or(("", ""), |place| (place.limit_key.as_str(), place.resource.as_ref().map_or("", ResourceId::as_str)));
         let (first, last) = only.map_or(("", LAST), |name| (name.as_str(), name.as_str()));

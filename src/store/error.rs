@@ -100,32 +100,35 @@ impl From<DbErr> for StoreError {
 
 /// Whether the storage is busy, full, read-only or failing.
 pub(super) fn is_outage(error: &DbErr) -> bool {
-    match error {
-        DbErr::Conn(RuntimeErr::SqlxError(cause))
-        | DbErr::Exec(RuntimeErr::SqlxError(cause))
-        | DbErr::Query(RuntimeErr::SqlxError(cause)) => is_driver_outage(cause),
-        // What a server's health says.
-        DbErr::Conn(RuntimeErr::Internal(_)) => true,
-        // The rest, but for this one, are of types, missing rows and faults of the program.
-        _ => matches!(error, DbErr::ConnectionAcquire(_)),
+    if let DbErr::Conn(RuntimeErr::SqlxError(cause))
+    | DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause)) = error
+    {
+        is_driver_outage(cause)
+    } else {
+        // The first is what a server's health says; the rest are of types, missing rows and faults of the program.
+        matches!(error, DbErr::Conn(RuntimeErr::Internal(_)) | DbErr::ConnectionAcquire(_))
     }
 }
 
 fn is_driver_outage(error: &SqlxError) -> bool {
-    match error {
-        SqlxError::Database(cause) => match cause.try_downcast_ref::<PgDatabaseError>() {
+    if let SqlxError::Database(cause) = error {
+        return match cause.try_downcast_ref::<PgDatabaseError>() {
             Some(cause) => is_postgres_outage(cause.code()),
             None => is_sqlite_outage(cause.as_ref()),
-        },
-        SqlxError::Io(_)
-        | SqlxError::Tls(_)
-        | SqlxError::Protocol(_)
-        | SqlxError::PoolTimedOut
-        | SqlxError::PoolClosed
-        | SqlxError::WorkerCrashed => true,
-        // The rest are faults of the program or of the settings.
-        _ => false,
+        };
     }
+    // The rest are faults of the program or of the settings.
+    matches!(
+        error,
+        SqlxError::Io(_)
+            | SqlxError::Tls(_)
+            | SqlxError::Protocol(_)
+            | SqlxError::BeginFailed
+            | SqlxError::PoolTimedOut
+            | SqlxError::PoolClosed
+            | SqlxError::WorkerCrashed
+    )
 }
 
 /// The classes of states that speak of the server, not of the statement: connection, invalid authorization, resources, operator

@@ -16,6 +16,8 @@ mod health;
 mod lane;
 mod lists;
 mod location;
+mod lock;
+mod on_server;
 mod once;
 mod open;
 mod postgres;
@@ -32,6 +34,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod uses;
+mod versions;
 mod watch;
 mod write;
 

@@ -1,31 +1,29 @@
 //! Opening the database. Whatever is refused is refused before the file is touched.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use migration::{APPLICATION_ID, Migrator, MigratorTrait, SCHEMA_VERSION};
+use migration::{APPLICATION_ID, Migrator, MigratorTrait};
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, Database, DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
-use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use super::answers::{AnswerSizes, Answers};
 use super::error::{StoreError, is_outage};
 use super::file::{self, Content};
-use super::health::Health;
 use super::lane::{LaneState, Link};
 use super::location::{Location, Mode, Place};
-use super::postgres::{Purpose, Server, ServerSettings};
+use super::lock::Lock;
+use super::postgres::ServerSettings;
 use super::reader::Reader;
-use super::watch::LastSeen;
-use super::{Home, Inner, Store};
+use super::versions::{check_applied, check_versions, newer, scalar};
+use super::{Home, Inner, Store, on_server};
 
 /// How long a statement waits for a lock that another program holds on the file, such as a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -125,7 +123,7 @@ impl Store {
         let sizes = settings.answers;
         let location = match Place::parse(url)? {
             Place::File(location) => location,
-            Place::Server(server) => return connect_server(server.with(settings.server), access, settings).await,
+            Place::Server(server) => return on_server::open(server.with(settings.server), access, settings).await,
         };
         let path = resolve(&location, access)?;
         let lock = match access {
@@ -194,7 +192,7 @@ impl From<StoreError> for Trouble {
 }
 
 impl Trouble {
-    fn at_server(self, name: &str) -> OpenError {
+    pub(super) fn at_server(self, name: &str) -> OpenError {
         let problem = match self {
             Self::Problem(problem) => problem,
             Self::Database(cause) => format!("cannot be used: {cause}"),
@@ -211,7 +209,7 @@ impl Trouble {
     }
 }
 
-fn problem(path: &Path, problem: impl Into<String>) -> OpenError {
+pub(super) fn problem(path: &Path, problem: impl Into<String>) -> OpenError {
     OpenError::File { file: path.to_owned(), problem: problem.into() }
 }
 
@@ -285,44 +283,6 @@ fn file_content(path: &Path, access: Access) -> Result<(), OpenError> {
     opened.map(drop).map_err(|error| problem(path, format!("cannot be written: {error}")))
 }
 
-fn newer(schema: &str) -> String {
-    format!("has a newer schema ({schema}) than this program knows (version {SCHEMA_VERSION}): use a newer plimsoll")
-}
-
-/// A lock beside the database file. Never on the file itself: closing it would drop the locks that `SQLite` holds on it.
-struct Lock {
-    file: File,
-    path: PathBuf,
-    is_new: bool,
-}
-
-impl Lock {
-    fn take(database: &Path) -> Result<Self, OpenError> {
-        let mut path = database.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        let is_new = !path.exists();
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = opened.map_err(|error| problem(database, format!("cannot be locked: {}: {error}", path.display())))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { file, path, is_new }),
-            Err(TryLockError::WouldBlock) => Err(problem(database, "is in use by another process")),
-            Err(TryLockError::Error(error)) => Err(problem(database, format!("cannot be locked: {error}"))),
-        }
-    }
-
-    fn keep(self) -> File {
-        self.file
-    }
-
-    /// Leaves nothing behind beside a file that is not ours. If it cannot be removed, it only lies there.
-    fn discard(self) {
-        if self.is_new {
-            std::fs::remove_file(&self.path).ok();
-        }
-    }
-}
-
 async fn connect(path: &Path, access: Access, sizes: AnswerSizes, lock: Option<File>) -> Result<Store, Trouble> {
     let writer = match access {
         Access::ReadWrite => Some(open_writer(path).await?),
@@ -340,37 +300,11 @@ async fn connect(path: &Path, access: Access, sizes: AnswerSizes, lock: Option<F
     Ok(started(Inner::new(Reader::embedded(reader), lane, None, answers_full, home)).await?)
 }
 
-async fn started(inner: Inner) -> Result<Store, StoreError> {
+pub(super) async fn started(inner: Inner) -> Result<Store, StoreError> {
     let store = Store(Arc::new(inner));
     let revision = store.revision().await?;
     store.announce(revision);
     Ok(store)
-}
-
-async fn connect_server(server: Server, access: Access, settings: StoreSettings) -> Result<Store, OpenError> {
-    let name = server.name.clone();
-    connected(Arc::new(server), access, settings).await.map_err(|trouble| trouble.at_server(&name))
-}
-
-async fn connected(server: Arc<Server>, access: Access, settings: StoreSettings) -> Result<Store, Trouble> {
-    if access == Access::ReadWrite {
-        server.migrate().await?;
-    }
-    let health = Arc::new(Health::new(settings.server.deadline));
-    let lane = async |purpose| {
-        let connection = match access {
-            Access::ReadWrite => Some(server.pool(purpose).await?),
-            Access::ReadOnly => None,
-        };
-        let link = Link::Server(Arc::clone(&server), purpose, Arc::clone(&health));
-        Ok::<_, DbErr>(LaneState::new(link, Answers::none(settings.answers), connection))
-    };
-    let (changes, takings) = (lane(Purpose::Changes).await?, lane(Purpose::Takings).await?);
-    let reader = server.pool(Purpose::Questions).await?;
-    check_applied(&reader).await?;
-    let reader = Reader::of_server(reader, Arc::clone(&health), Handle::current());
-    let home = Home::Server { server, health, seen: LastSeen::new() };
-    Ok(started(Inner::new(reader, changes, Some(takings), Arc::default(), home)).await?)
 }
 
 async fn open_writer(path: &Path) -> Result<DatabaseConnection, Trouble> {
@@ -439,39 +373,4 @@ async fn check_owner(db: &DatabaseConnection) -> Result<(), Trouble> {
         (application, _) if application == i64::from(APPLICATION_ID) => check_versions(db, false).await,
         _ => Err(Trouble::Problem("is a SQLite database, but not Plimsoll's".to_owned())),
     }
-}
-
-async fn check_applied(db: &impl ConnectionTrait) -> Result<(), Trouble> {
-    check_versions(db, true).await
-}
-
-/// Refuses steps that this program does not know and, when it cannot apply them, steps that are missing.
-pub(super) async fn check_versions(db: &impl ConnectionTrait, must_be_complete: bool) -> Result<(), Trouble> {
-    let applied = applied_steps(db).await?;
-    let known = Migrator::migrations();
-    if let Some(unknown) = applied.iter().find(|name| !known.iter().any(|step| step.name() == *name)) {
-        return Err(Trouble::Problem(newer(unknown)));
-    }
-    if must_be_complete && applied.len() < known.len() {
-        return Err(Trouble::Problem("has an older schema: run plimsoll migrate first".to_owned()));
-    }
-    Ok(())
-}
-
-async fn applied_steps(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
-    let is_there = match db.get_database_backend() {
-        DbBackend::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'seaql_migrations'",
-        _ => "SELECT count(to_regclass('seaql_migrations'))",
-    };
-    if scalar(db, is_there).await? == 0 {
-        return Ok(Vec::new());
-    }
-    let statement = Statement::from_string(db.get_database_backend(), "SELECT version FROM seaql_migrations");
-    let rows = db.query_all_raw(statement).await?;
-    rows.iter().map(|row| row.try_get_by_index(0)).collect()
-}
-
-async fn scalar(db: &impl ConnectionTrait, sql: &str) -> Result<i64, DbErr> {
-    let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
-    row.map_or(Ok(0), |row| row.try_get_by_index(0))
 }

@@ -9,7 +9,8 @@ use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement, TransactionTrait};
 
-use super::open::{OpenError, Trouble, check_versions, counted};
+use super::open::{OpenError, Trouble, counted};
+use super::versions::check_versions;
 
 /// The channel that processes tell each other on that the catalogue has a new revision.
 pub(super) const CHANNEL: &str = "plimsoll_changes";

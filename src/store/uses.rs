@@ -34,11 +34,10 @@ impl Store {
 
 /// What somebody else changes at the same time is left out where there may be somebody: the next use says it again.
 fn sql(rows: usize, backend: DbBackend) -> String {
-    let free = match backend {
-        DbBackend::Postgres => {
-            " AND api_key.id IN (SELECT id FROM api_key WHERE id IN (SELECT id FROM used) FOR UPDATE SKIP LOCKED)"
-        }
-        _ => "",
+    let free = if backend == DbBackend::Postgres {
+        " AND api_key.id IN (SELECT id FROM api_key WHERE id IN (SELECT id FROM used) FOR UPDATE SKIP LOCKED)"
+    } else {
+        ""
     };
     let rows: Vec<String> = (0..rows)
         .map(|row| row.saturating_mul(2))
