@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, CommandFactory};
 use ipnet::{IpNet, Ipv4Net};
@@ -11,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::domain::api_key::shown_part;
 use crate::domain::names::TierName;
 use crate::identity::jwt::{JwksSource, JwtSettings};
+use crate::limiter::{Authorities, Place};
 use crate::telemetry::LogFormat;
 
 /// What libraries say at info is of no use to an operator, and a line for each malformed request could fill a disk.
@@ -84,6 +86,9 @@ pub struct ServeSettings {
     /// Mebibytes that sliding windows may take; 8 to 16 bytes for each call that a window holds, and some 60 for each window.
     #[arg(long, env = "PLIMSOLL_LIMITER_MEMORY_MIB", value_name = "PLIMSOLL_LIMITER_MEMORY_MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
     pub limiter_memory_mib: u64,
+    /// Where sliding windows are that several processes share.
+    #[command(flatten)]
+    pub redis: RedisSettings,
     /// How many days after their end the calendar windows of quotas are kept. What is in the present one is never touched.
     #[arg(long, env = "PLIMSOLL_KEEP_WINDOWS_DAYS", value_name = "PLIMSOLL_KEEP_WINDOWS_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub keep_windows_days: u32,
@@ -113,6 +118,45 @@ pub struct DatabaseServerSettings {
     /// How many connections to a PostgreSQL server reads may use at once; beside them there are three: for takings, for changes, and to be told of changes.
     #[arg(long, env = "PLIMSOLL_DATABASE_READERS", value_name = "PLIMSOLL_DATABASE_READERS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub database_readers: u32,
+}
+
+/// Where sliding windows are that several processes share, and how long they are waited for.
+#[derive(Args, Clone, Debug)]
+pub struct RedisSettings {
+    /// The Redis that holds the sliding windows of several processes: `redis://[user:password@]host[:port][/database]`, `rediss://`
+    /// for TLS, or several nodes of one cluster with commas between them.
+    #[arg(long, env = "PLIMSOLL_REDIS_URL", value_name = "PLIMSOLL_REDIS_URL", hide_env_values = true)]
+    redis_url: Option<SecretString>,
+    /// A file that holds it instead.
+    #[arg(long, env = "PLIMSOLL_REDIS_URL_FILE", value_name = "PLIMSOLL_REDIS_URL_FILE", conflicts_with = "redis_url")]
+    redis_url_file: Option<PathBuf>,
+    /// A file of certificates (PEM): the authorities that `rediss://` believes, in place of the system's.
+    #[arg(long, env = "PLIMSOLL_REDIS_CA", value_name = "PLIMSOLL_REDIS_CA")]
+    redis_ca: Option<PathBuf>,
+    /// Milliseconds that a call waits for Redis at most, before this process's own windows stand in.
+    #[arg(long, env = "PLIMSOLL_REDIS_TIMEOUT_MILLIS", value_name = "PLIMSOLL_REDIS_TIMEOUT_MILLIS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(5..=10_000))]
+    redis_timeout_millis: u64,
+}
+
+impl RedisSettings {
+    /// Where the shared windows are; nothing when there are none.
+    pub fn place(&self) -> Result<Option<Place>, String> {
+        let name = "PLIMSOLL_REDIS_URL";
+        let Some(url) = secret_of(self.redis_url.as_ref(), self.redis_url_file.as_deref(), name)? else {
+            let message = "PLIMSOLL_REDIS_CA says whom to believe, and PLIMSOLL_REDIS_URL names nobody to be believed";
+            return if self.redis_ca.is_some() { Err(message.to_owned()) } else { Ok(None) };
+        };
+        let authorities = self.redis_ca.as_deref().map(authorities).transpose()?;
+        let patience = Duration::from_millis(self.redis_timeout_millis);
+        let place = Place::parse(url.expose_secret(), authorities, patience);
+        place.map(Some).map_err(|invalid| format!("{name} {invalid}"))
+    }
+}
+
+fn authorities(file: &Path) -> Result<Authorities, String> {
+    let name = "PLIMSOLL_REDIS_CA";
+    let pem = std::fs::read(file).map_err(|error| format!("{name}: {} cannot be read: {error}", file.display()))?;
+    Authorities::parse(pem).map_err(|invalid| format!("{name}: {} {invalid}", file.display()))
 }
 
 /// What the service guards itself with.

@@ -36,7 +36,7 @@ use crate::http::{edge, openapi, routes};
 use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
 use crate::ledger::Ledger;
-use crate::limiter::{Clock, Limiter};
+use crate::limiter::{Clock, Limiter, Windows};
 use crate::snapshot::{CacheSizes, Directory, KnownOrg};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
 use crate::store::{Access, AnswerSizes, ServerSettings, Store, StoreError, StoreSettings};
@@ -89,6 +89,7 @@ pub struct Started {
 pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Started, String> {
     let admin_key = settings.admin_key()?;
     let jwt = settings.jwt()?;
+    let redis = settings.redis.place()?;
     // Counting starts first: opening the database is counted too.
     let metrics = Metrics::start()?;
     let verifier = match jwt {
@@ -119,7 +120,11 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         tracing::warn!(%tier, "PLIMSOLL_DEFAULT_TIER names a tier that does not exist: orgs that were never registered are unknown");
     }
     let ledger = Ledger::start(store.clone(), settings.cache_counters, Arc::new(clock::now));
-    let limiter = Limiter::new(settings.limiter_memory_mib.saturating_mul(MIB), Arc::new(clock::elapsed));
+    let own = Limiter::new(settings.limiter_memory_mib.saturating_mul(MIB), Arc::new(clock::elapsed));
+    let limiter = match redis {
+        Some(place) => Windows::shared(own, place),
+        None => Windows::Own(own),
+    };
     let guard = guard(&settings.guard);
     let table = Arc::new(routes::table());
     let service = Kept::keep(Service {

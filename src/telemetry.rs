@@ -137,6 +137,20 @@ impl Metrics {
         counter!("plimsoll_limiter_full_total").increment(1);
     }
 
+    /// A process's own sliding windows stood in for the shared ones.
+    pub fn limiter_degraded(&self) {
+        counter!("plimsoll_limiter_degraded_total").increment(1);
+    }
+
+    /// How many servers hold shared sliding windows, and how many of them are not reached.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point; there are few servers")]
+    pub fn limiter_servers(&self, servers: usize, away: usize) {
+        gauge!("plimsoll_limiter_servers").set(servers as f64);
+        gauge!("plimsoll_limiter_servers_away").set(away as f64);
+        // It is there before it is needed, so that its first increase is seen.
+        counter!("plimsoll_limiter_degraded_total").increment(0);
+    }
+
     /// Bytes of memory that sliding windows take.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point; memory stays far below 2^53 bytes")]
     pub fn limiter(&self, bytes: u64) {
@@ -202,6 +216,15 @@ fn describe() {
     describe_counter!(
         "plimsoll_ledger_overtaken_total",
         "Batches that another process was faster than, and that were done again."
+    );
+    describe_counter!(
+        "plimsoll_limiter_degraded_total",
+        "Times that a process's own sliding windows stood in for the shared ones."
+    );
+    describe_gauge!("plimsoll_limiter_servers", "Redis servers that hold shared sliding windows.");
+    describe_gauge!(
+        "plimsoll_limiter_servers_away",
+        "Redis servers that are not asked for sliding windows, because they are not reached."
     );
     describe_gauge!("plimsoll_snapshot_revision", "The catalogue revision that questions are answered from.");
 }

@@ -13,13 +13,13 @@ use super::check::Enforce;
 use super::consume::ConsumeItemBody;
 use super::decision_view::{DecisionView, DenialSchema};
 use super::document::{Description, Doc};
-use super::envelope::{envelope, null};
+use super::envelope::{DEGRADED, LIMITER, envelope, strength, strength_meta};
 use super::error::ApiError;
 use super::extract::{Demand, HotBody, Permit, Query, Write, flag};
 use super::gate::{Gate, Verdict, Wanted};
 use super::rate_headers::rate_headers;
 use super::routes::GATE;
-use super::taker::{Taken, TakenForm, Taker, WrittenTaking, answer, denial_answer};
+use super::taker::{Taken, TakenForm, Taker, WrittenTaking, answer_with, denial_answer};
 use crate::clock;
 use crate::domain::api_key::ApiKey;
 use crate::domain::ask::WrittenQuestion;
@@ -244,7 +244,7 @@ impl TakenForm for AuthorizationForm {
         // The decision brings the names that this schema refers to.
         description.reference::<DecisionView<'_>>();
         let schema = description.reference::<AuthorizationView<'_>>();
-        description.success(200, envelope(schema, null()), &[]);
+        description.success(200, envelope(schema, strength_meta()), &[]);
         refusals(description);
     }
 }
@@ -276,7 +276,7 @@ pub const AUTHORIZE: Doc = Doc {
            Limit keys marked `perRequest` are taken by every call: the sliding windows of the API key, the quotas of its org. A refused call takes no quota and no count; the sliding \
            windows count every call that reached them and fitted in. What is taken is taken durably, in one operation with `consume`.\n\n\
            A refusal is an answer: HTTP 200 with `allowed: false`, and in `denial` the exact response for the customer. With `?enforce=true` the response is that one, and the \
-           headers to relay are its own. A platform key has no org: it is held to its scopes only, and `consume` and `check` are a 400.",
+           headers to relay are its own; `X-Plimsoll-Degraded` is where `meta.degraded` would be. A platform key has no org: it is held to its scopes only, and `consume` and `check` are a 400.",
     examples: &[
         ("a customer without a key", r#"{"method":"GET","path":"/api/v1/creators"}"#),
         (
@@ -319,15 +319,12 @@ pub async fn authorize(
         Err(error) => return taker.repeat_or_fail(&permit, &bytes, error).await,
     };
     let (enforce, has_older, operation) = (flag(query.0.enforce()), service.older_rate_headers, gate.operation());
-    let admit = Box::new({
-        let gate = Arc::clone(&gate);
-        move || gate.passes()
-    });
+    let admission = gate.admission();
     let view = move |outcome: &Outcome| {
         gate.count(outcome);
         answered(&gate, outcome, enforce, has_older)
     };
-    taker.run_if(&permit, (&bytes, is_late), (Some(admit), operation), view).await
+    taker.run_if(&permit, (&bytes, is_late), (Some(admission), operation), view).await
 }
 
 fn answered(gate: &Gate, outcome: &Outcome, enforce: bool, has_older: bool) -> Option<Recorded> {
@@ -338,8 +335,15 @@ fn answered(gate: &Gate, outcome: &Outcome, enforce: bool, has_older: bool) -> O
     };
     let relayed = if enforce { owned(&headers) } else { Vec::new() };
     let mut recorded = match verdict.refusal {
-        Some(refusal) if enforce => denial_answer(&refusal.denial())?,
-        Some(_) | None => answer(200, &AuthorizationView::of(gate, &verdict, headers)),
+        Some(refusal) if enforce => {
+            let mut recorded = denial_answer(&refusal.denial())?;
+            recorded.headers.extend(verdict.is_degraded.then(|| (DEGRADED.to_owned(), LIMITER.to_owned())));
+            recorded
+        }
+        Some(_) | None => {
+            let view = AuthorizationView::of(gate, &verdict, headers);
+            answer_with(200, &view, strength(verdict.is_degraded))
+        }
     };
     recorded.headers.extend(relayed);
     Some(recorded)

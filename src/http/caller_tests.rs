@@ -17,7 +17,7 @@ use crate::http::service::BootstrapKey;
 use crate::http::source::TrustedProxies;
 use crate::identity::secret::NewSecret;
 use crate::ledger::Ledger;
-use crate::limiter::{Clock, Limiter};
+use crate::limiter::{Clock, Limiter, Windows};
 use crate::snapshot::{CacheSizes, Directory};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord, WrittenRates};
 use crate::store::{Access, Expected, Store, WriteContext};
@@ -56,7 +56,7 @@ async fn service(dir: &TempDir) -> Service {
     let unlimited = Limits { failed_authentications: 0, admin_requests: 0 };
     Service {
         ledger: Ledger::start(store.clone(), 1_000, Arc::new(clock::now)),
-        limiter: Limiter::new(1_048_576, elapsed.clone()),
+        limiter: Windows::Own(Limiter::new(1_048_576, elapsed.clone())),
         guard: Guard::new(TrustedProxies::new(Vec::new()), unlimited, &elapsed),
         store,
         directory,

@@ -2,7 +2,6 @@
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use deserr::Deserr;
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,9 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 use super::caller::Caller;
 use super::decision_view::{DecisionView, Shown};
 use super::document::{Describe, Description, Doc, NamedSchema};
-use super::envelope::{Data, envelope, json_response, null, success_body};
+use super::envelope::{
+    DEGRADED, LIMITER, Weighed, add_headers, envelope, json_response, strength, strength_meta, success_body,
+};
 use super::error::ApiError;
 use super::extract::{Body, Demand, Flag, Fresh, HotBody, Permit, Query, Read, flag};
 use super::judge::{asked, judge};
@@ -26,6 +27,7 @@ use crate::domain::issue::Issue;
 use crate::domain::names::{LimitKeyName, OrgId, RecordId, ResourceId};
 use crate::domain::refusal::Denial;
 use crate::domain::time::{Moment, UtcMillis};
+use crate::limiter::Told;
 use crate::wire::{self, Issues};
 
 /// The most questions in one batch, so that one request stays small.
@@ -92,8 +94,8 @@ impl Enforce {
 pub enum Answer {
     /// 200, whatever was decided.
     Decision(Vec<u8>),
-    /// The response for the product's customer.
-    Denial(Box<Denial>),
+    /// The response for the product's customer, and whether it is of windows that stood in for others.
+    Denial(Box<Told<Denial>>),
 }
 
 impl Responder for Answer {
@@ -103,14 +105,12 @@ impl Responder for Answer {
         match self {
             Self::Decision(body) => json_response(StatusCode::OK, body),
             Self::Denial(denial) => {
+                let Told { what: denial, is_degraded } = *denial;
                 let status = StatusCode::from_u16(denial.status).unwrap_or(StatusCode::FORBIDDEN);
                 let body = serde_json::to_vec(&denial.body).unwrap_or_default();
                 let mut response = json_response(status, body);
-                for (name, value) in denial.headers.0 {
-                    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-                        response.headers_mut().insert(name, value);
-                    }
-                }
+                add_headers(&mut response, denial.headers.0);
+                add_headers(&mut response, is_degraded.then_some((DEGRADED, LIMITER)));
                 response
             }
         }
@@ -120,7 +120,7 @@ impl Responder for Answer {
 impl Describe for Answer {
     fn describe(description: &mut Description<'_>) {
         let schema = description.reference::<DecisionView<'_>>();
-        description.success(200, envelope(schema, null()), &[]);
+        description.success(200, envelope(schema, strength_meta()), &[]);
         for code in ["limit_reached", "retention_exceeded", "feature_unavailable", "org_banned", "rate_limit_exceeded"] {
             description.error(code);
         }
@@ -133,7 +133,7 @@ pub const CHECK: Doc = Doc {
     tag: super::routes::ASKING,
     summary: "May this org do this?",
     text: "Changes nothing. A refusal is an answer: HTTP 200 with `allowed: false`, and in `denial` the exact response for the product's own customer. \
-           With `?enforce=true` the response is that one.\n\nThe org is looked for first, then the limit key: 404 for what does not exist or is not the caller's, \
+           With `?enforce=true` the response is that one, with the header `X-Plimsoll-Degraded` where `meta.degraded` would be.\n\nThe org is looked for first, then the limit key: 404 for what does not exist or is not the caller's, \
            410 for an archived limit key. Of several reasons to refuse, a banned org comes first.",
     examples: &[
         (
@@ -168,14 +168,14 @@ pub async fn check(
     let (org, limit_key, question) = body.value.into_parts();
     let now = clock::now();
     let asked = asked(&service, &fresh, &permit.caller, (&org, &limit_key), question, now).await?;
-    let decision = judge(&service, &org, &asked, now).await?;
+    let Told { what: decision, is_degraded } = judge(&service, &org, &asked, now).await?;
     if flag(query.0.enforce)
         && let Some(refusal) = &decision.refusal
     {
-        return Ok(Answer::Denial(Box::new(refusal.denial())));
+        return Ok(Answer::Denial(Box::new(Told { what: refusal.denial(), is_degraded })));
     }
     let shown = Shown::asked(&org, &asked, fresh.revision);
-    Ok(Answer::Decision(success_body(&DecisionView::of(shown, &decision), ())))
+    Ok(Answer::Decision(success_body(&DecisionView::of(shown, &decision), strength(is_degraded))))
 }
 
 /// Up to 100 questions.
@@ -232,7 +232,7 @@ pub async fn batch(
     demand: Demand,
     service: App,
     body: Body<BatchBody>,
-) -> Result<Data<BatchAnswers>, ApiError> {
+) -> Result<Weighed<BatchAnswers>, ApiError> {
     let checks = body.value.checks;
     if !(1..=MAX_CHECKS).contains(&checks.len()) {
         let issue = Issue::new("checks", format!("must have 1 to {MAX_CHECKS} items, not {}", checks.len()));
@@ -243,11 +243,14 @@ pub async fn batch(
     let now = clock::now();
     read_orgs(&service, &permit.caller, &checks, now).await;
     let mut results = Vec::with_capacity(checks.len());
+    let mut is_any_degraded = false;
     for (position, item) in checks.into_iter().enumerate() {
         let result = item_of(&service, &fresh, &permit.caller, item, now).await;
-        results.push(result.unwrap_or_else(|error| at_position(error, position).body()));
+        let told = result.unwrap_or_else(|error| Told::fully(at_position(error, position).body()));
+        is_any_degraded |= told.is_degraded;
+        results.push(told.what);
     }
-    Ok(Data(BatchAnswers { results }))
+    Ok(Weighed(Told { what: BatchAnswers { results }, is_degraded: is_any_degraded }))
 }
 
 /// Reads the orgs that are asked about together. What cannot be read now is read, or fails, item by item.
@@ -264,12 +267,13 @@ async fn item_of(
     caller: &Caller,
     item: Result<CheckBody, Vec<Issue>>,
     now: UtcMillis,
-) -> Result<Json, ApiError> {
+) -> Result<Told<Json>, ApiError> {
     let (org, limit_key, question) = item.map_err(ApiError::InvalidBody)?.into_parts();
     let asked = asked(service, fresh, caller, (&org, &limit_key), question, now).await?;
-    let decision = judge(service, &org, &asked, now).await?;
+    let Told { what: decision, is_degraded } = judge(service, &org, &asked, now).await?;
     let shown = Shown::asked(&org, &asked, fresh.revision);
-    serde_json::to_value(DecisionView::of(shown, &decision)).map_err(|_| ApiError::Internal)
+    let what = serde_json::to_value(DecisionView::of(shown, &decision)).map_err(|_| ApiError::Internal)?;
+    Ok(Told { what, is_degraded })
 }
 
 /// Findings about an item are placed in the whole body.

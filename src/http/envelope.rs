@@ -6,13 +6,14 @@ use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use serde::Serialize;
 use serde_json::json;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{RefOr, Required};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::document::{Describe, Description, ERRORS, header};
 use crate::domain::bound::MAX_QUANTITY;
 use crate::domain::names::ScopeName;
+use crate::limiter::Told;
 use crate::store::Recorded;
 use crate::wire::schema;
 
@@ -42,6 +43,35 @@ struct RevisionMeta {
 struct PageMeta<'a> {
     next_cursor: Option<&'a str>,
 }
+
+/// What `meta` says of an answer of which a part could not be had at full strength.
+#[derive(Serialize)]
+pub(super) struct StrengthMeta {
+    degraded: [&'static str; 1],
+}
+
+/// What `meta` says of an answer that sliding windows have a part in: nothing, unless a process's own stood in for the shared ones.
+pub(super) fn strength(is_degraded: bool) -> Option<StrengthMeta> {
+    is_degraded.then_some(StrengthMeta { degraded: [LIMITER] })
+}
+
+/// The schema of that.
+pub(super) fn strength_meta() -> RefOr<Schema> {
+    let parts = utoipa::openapi::ArrayBuilder::new().items(schema::words([LIMITER], "A part of the service."));
+    let parts = parts.min_items(Some(1)).max_items(Some(1)).description(Some(
+        "What could not be had at full strength. `limiter`: the sliding windows that all processes share were not reached in time, so those of \
+         the process that answers stood in for them.",
+    ));
+    let types = SchemaType::Array(vec![Type::Object, Type::Null]);
+    let text = "null, unless a part of the answer could not be had at full strength.";
+    let meta = ObjectBuilder::new().schema_type(types).description(Some(text));
+    meta.property("degraded", parts).required("degraded").into()
+}
+
+/// The header that says the same where the body is the customer's.
+pub(super) const DEGRADED: &str = "X-Plimsoll-Degraded";
+/// What names the sliding windows.
+pub(super) const LIMITER: &str = "limiter";
 
 /// The body of a success.
 pub(super) fn success_body<T: Serialize, M: Serialize>(data: &T, meta: M) -> Vec<u8> {
@@ -98,6 +128,25 @@ impl<T: ToSchema> Describe for Data<T> {
     }
 }
 
+/// 200 with data that sliding windows have a part in.
+pub struct Weighed<T>(pub Told<T>);
+
+impl<T: Serialize> Responder for Weighed<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let Told { what, is_degraded } = self.0;
+        json_response(StatusCode::OK, success_body(&what, strength(is_degraded)))
+    }
+}
+
+impl<T: ToSchema> Describe for Weighed<T> {
+    fn describe(description: &mut Description<'_>) {
+        let schema = description.reference::<T>();
+        description.success(200, envelope(schema, strength_meta()), &[]);
+    }
+}
+
 /// 200 with one resource and its `ETag`.
 pub struct Resource<T> {
     /// The resource.
@@ -144,7 +193,7 @@ impl<T: ToSchema> Describe for Page<T> {
     fn describe(description: &mut Description<'_>) {
         let item = description.reference::<T>();
         let cursor = ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::SchemaType::Array(vec![Type::String, Type::Null]))
+            .schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
             .description(Some("Pass it as `cursor` for the next page; null on the last page."));
         let meta = ObjectBuilder::new().property("nextCursor", cursor).required("nextCursor");
         let items = utoipa::openapi::ArrayBuilder::new().items(item);

@@ -17,7 +17,7 @@ use super::authorize::{AuthorizationView, MAX_PATH, METHOD, PATH, is_method, is_
 use super::caller::api_key_of;
 use super::decision_view::DecisionView;
 use super::document::{Describe, Description, Doc, header};
-use super::envelope::{add_headers, envelope, json_response, null, success_body};
+use super::envelope::{DEGRADED, LIMITER, add_headers, envelope, json_response, strength, strength_meta, success_body};
 use super::error::ApiError;
 use super::extract::{Demand, DenyStatus, Public, Query};
 use super::gate::{Gate, Verdict, Wanted};
@@ -161,7 +161,7 @@ pub const FORWARD_AUTH: Doc = Doc {
     text: "Like `authorize` for nginx `auth_request`, Traefik `ForwardAuth`, Envoy `ext_authz` over HTTP and others. Every method but TRACE is answered the same. The customer's API key is taken from \
            `Authorization`; method and path from `X-Forwarded-Method` and `X-Forwarded-Uri`, or `X-Original-Method` and `X-Original-URI`: a 400 when they are missing, or contradict each \
            other. 200 lets the request pass, with `X-Plimsoll-Org` (not for a platform key), `X-Plimsoll-Key-Id` and `X-Plimsoll-Scopes` (separated by spaces) to pass on; everything else is \
-           the response for the customer. Both have the `RateLimit` headers.\n\nIt needs no credential of the proxy: whoever reaches it can try API keys, so let only the proxy reach it.",
+           the response for the customer. Both have the `RateLimit` headers, and `X-Plimsoll-Degraded` when a part of the answer could not be had at full strength.\n\nIt needs no credential of the proxy: whoever reaches it can try API keys, so let only the proxy reach it.",
     examples: &[],
     errors: &[],
 };
@@ -228,10 +228,11 @@ async fn judged(demand: &Demand, query: ForwardQuery, service: App, request: &Ht
         required_scope: query.required_scope.as_ref(),
     };
     let gate = Gate::open(service, &fresh, key.clone().ok(), &customers, Wanted::default(), now).await?;
-    let outcome = if gate.passes() { service.ledger.run(gate.operation()).await? } else { Outcome::Withheld };
+    let outcome = if gate.passes().await { service.ledger.run(gate.operation()).await? } else { Outcome::Withheld };
     gate.count(&outcome);
     let verdict = gate.verdict(&outcome);
-    let headers = verdict.rate_headers(now, service.older_rate_headers);
+    let mut headers = verdict.rate_headers(now, service.older_rate_headers);
+    headers.extend(verdict.is_degraded.then(|| (DEGRADED, LIMITER.to_owned())));
     Ok(match verdict.refusal {
         Some(refusal) => {
             let refusal = guard::instead_of(refusal.clone(), &service, request);
@@ -250,7 +251,9 @@ pub struct Relayed {
 
 impl Relayed {
     fn allowed(gate: &Gate, verdict: &Verdict<'_>, mut headers: Vec<(&'static str, String)>) -> Self {
-        let body = success_body(&AuthorizationView::of(gate, verdict, headers.clone()), ());
+        // What proxies relay is not among the headers that are relayed to customers.
+        let relayed = headers.iter().filter(|(name, _)| *name != DEGRADED).cloned().collect();
+        let body = success_body(&AuthorizationView::of(gate, verdict, relayed), strength(verdict.is_degraded));
         headers.extend(identity(gate));
         Self { status: 200, headers: named(headers), body }
     }
@@ -324,7 +327,7 @@ impl Describe for Relayed {
             header("X-Plimsoll-Key-Id", "The id of the API key.", text()),
             header("X-Plimsoll-Scopes", "The scopes of the API key, separated by spaces.", text()),
         ];
-        description.success(200, envelope(schema, null()), &headers);
+        description.success(200, envelope(schema, strength_meta()), &headers);
         REFUSALS.into_iter().for_each(|code| description.error(code));
     }
 }

@@ -1,11 +1,12 @@
 //! The gate: one request of a customer, judged as a whole. `authorize` and `forward-auth` both pass through it.
 
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::error::ApiError;
 use super::extract::Fresh;
-use super::judge::{asked_about, asked_of, count, judge, known_org};
+use super::judge::{asked_about, asked_of, count, judge, known_org, note_strength};
 use super::service::App;
 use super::taker::{Aim, WrittenTaking};
 use super::windows;
@@ -17,13 +18,13 @@ use crate::domain::effective::Effective;
 use crate::domain::gate::{Request, first};
 use crate::domain::issue::Issue;
 use crate::domain::limit_key::{Kind, LimitKey};
-use crate::domain::names::{LimitKeyName, OrgId, ResourceId, TierName};
+use crate::domain::names::{LimitKeyName, OrgId, RecordId, ResourceId, TierName};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::UtcMillis;
 use crate::http::consume::COUNTED;
 use crate::http::decision_view::Shown;
-use crate::ledger::{Operation, Outcome};
-use crate::limiter::{Held, Passage, Window};
+use crate::ledger::{Admit, Operation, Outcome};
+use crate::limiter::{Held, Passage, Told, Window};
 use crate::snapshot::KnownOrg;
 
 /// What is to be taken and asked beside what every request takes.
@@ -57,11 +58,11 @@ pub struct Gate {
     /// The sliding windows that it has to fit in.
     rates: Vec<About>,
     /// What the windows said, once they were asked.
-    passage: OnceLock<Vec<Decision>>,
+    passage: OnceLock<Told<Vec<Decision>>>,
     /// What it takes: the quotas of every request, then what it consumes.
     takings: Vec<Aim>,
     /// What it asks, and what was decided.
-    checks: Vec<(About, Decision)>,
+    checks: Vec<(About, Told<Decision>)>,
 }
 
 /// What was decided about a request.
@@ -70,6 +71,20 @@ pub struct Verdict<'a> {
     pub refusal: Option<&'a Refusal>,
     /// Every single decision, with what it was about, in the order of the ladder.
     pub decisions: Vec<(Shown<'a>, &'a Decision)>,
+    /// Whether some of them are of windows that stood in for others.
+    pub is_degraded: bool,
+}
+
+/// How it is found out whether a request passes its windows.
+pub enum Admission {
+    /// It can be told without waiting.
+    AtHand(Admit),
+    /// Somebody else has to be asked.
+    Asked(Pin<Box<dyn Future<Output = bool>>>),
+}
+
+fn has_passed(told: &Told<Vec<Decision>>) -> bool {
+    told.what.iter().all(|decision| decision.refusal.is_none())
 }
 
 impl Gate {
@@ -137,7 +152,7 @@ impl Gate {
         (org, facts): (&OrgId, &KnownOrg),
         name: &LimitKeyName,
         written: WrittenQuestion,
-    ) -> Result<(About, Decision), ApiError> {
+    ) -> Result<(About, Told<Decision>), ApiError> {
         // A window is asked for the key of the request, unless another is named.
         let is_rate = asked_about(fresh, name)?.kind() == Kind::Rate;
         let own = self.key.as_ref().filter(|_| is_rate).map(|key| key.id.clone());
@@ -148,17 +163,64 @@ impl Gate {
         Ok((About { limit_key: Arc::clone(asked.limit_key), resource, effective: asked.effective }, decision))
     }
 
-    /// Counts the request in its windows, if it got so far and fits in. It is counted once, however often this is asked.
-    pub fn passes(&self) -> bool {
-        self.refusal.is_none() && self.passage.get_or_init(|| self.pass()).iter().all(|decision| decision.refusal.is_none())
+    /// How it is found out whether it passes its windows.
+    pub fn admission(self: &Arc<Self>) -> Admission {
+        let gate = Arc::clone(self);
+        if self.is_at_hand() {
+            Admission::AtHand(Box::new(move || gate.passes_at_once().unwrap_or(false)))
+        } else {
+            Admission::Asked(Box::pin(async move { gate.passes().await }))
+        }
     }
 
-    fn pass(&self) -> Vec<Decision> {
-        let Some(key) = &self.key else { return Vec::new() };
-        let Some(org) = key.org.as_ref().filter(|_| !self.rates.is_empty()) else { return Vec::new() };
+    /// Whether it can be told without waiting whether it passes.
+    fn is_at_hand(&self) -> bool {
+        self.refusal.is_some() || self.rates.is_empty() || self.service.limiter.are_at_hand() || self.passage.get().is_some()
+    }
+
+    /// Counts the request in its windows, if it got so far and fits in. It is counted once, however often this is asked.
+    pub async fn passes(&self) -> bool {
+        if let Some(passes) = self.passes_at_once() {
+            return passes;
+        }
+        let told = match self.windows() {
+            Some((of, windows)) => self.decided(&windows, self.service.limiter.pass(of, &windows).await),
+            None => Told::fully(Vec::new()),
+        };
+        has_passed(self.passage.get_or_init(|| told))
+    }
+
+    /// The same when it can be told without waiting.
+    fn passes_at_once(&self) -> Option<bool> {
+        if self.refusal.is_some() {
+            return Some(false);
+        }
+        if self.passage.get().is_none() {
+            let told = match self.windows() {
+                Some((of, windows)) => self.decided(&windows, self.service.limiter.pass_at_once(of, &windows)?),
+                None => Told::fully(Vec::new()),
+            };
+            return Some(has_passed(self.passage.get_or_init(|| told)));
+        }
+        self.passage.get().map(has_passed)
+    }
+
+    /// The windows that it has to fit in, and whose they are.
+    fn windows(&self) -> Option<([&str; 2], Vec<Window<'_>>)> {
+        let key = self.key.as_ref().filter(|_| !self.rates.is_empty())?;
         let windows = self.rates.iter().filter_map(|rate| windows::window(&rate.limit_key, rate.effective));
-        let windows: Vec<Window<'_>> = windows.collect();
-        let (is_counted, held) = match self.service.limiter.pass(windows::subject(&self.service, org, &key.id), &windows) {
+        Some((windows::of(key.org.as_ref()?, &key.id), windows.collect()))
+    }
+
+    fn decided(&self, windows: &[Window<'_>], told: Told<Passage>) -> Told<Vec<Decision>> {
+        let Told { what: passage, is_degraded } = told;
+        note_strength(&self.service, is_degraded);
+        let what = self.key.as_ref().map(|key| self.decisions(&key.id, windows, passage)).unwrap_or_default();
+        Told { what, is_degraded }
+    }
+
+    fn decisions(&self, key_id: &RecordId, windows: &[Window<'_>], passage: Passage) -> Vec<Decision> {
+        let (is_counted, held) = match passage {
             Passage::Counted(held) => (true, held),
             Passage::Refused(held) => (false, held),
             Passage::Full(wait) => {
@@ -166,7 +228,7 @@ impl Gate {
                 (false, windows.iter().map(|window| full(window, wait)).collect())
             }
         };
-        let question = Question::Happen { key_id: key.id.clone() };
+        let question = Question::Happen { key_id: key_id.clone() };
         let decided = |(rate, held): (&About, Held)| {
             let window = windows::in_use(held, self.now);
             let facts = Facts { window, ..Facts::default() };
@@ -186,7 +248,7 @@ impl Gate {
             return Operation::Nothing;
         };
         let takings = self.takings.iter().map(|aim| aim.taking.clone()).collect();
-        if self.checks.iter().any(|(_, decision)| decision.refusal.is_some()) {
+        if self.checks.iter().any(|(_, told)| told.what.refusal.is_some()) {
             Operation::Weigh { org, takings }
         } else {
             Operation::Consume { org, takings }
@@ -196,16 +258,18 @@ impl Gate {
     /// What was decided, with what came of the operation.
     pub fn verdict<'a>(&'a self, outcome: &'a Outcome) -> Verdict<'a> {
         let mut decisions: Vec<(Shown<'a>, &'a Decision)> = Vec::new();
-        let passage = self.passage.get().map(Vec::as_slice).unwrap_or_default();
+        let passage = self.passage.get().map(|told| told.what.as_slice()).unwrap_or_default();
+        let mut is_degraded = self.passage.get().is_some_and(|told| told.is_degraded);
         decisions.extend(self.rates.iter().zip(passage).filter_map(|(rate, decision)| Some((self.shown(rate)?, decision))));
-        if self.refusal.is_none() && self.passes() {
+        if self.refusal.is_none() && self.passage.get().is_some_and(has_passed) {
             if let Outcome::Consumed(taken) = outcome {
                 decisions.extend(self.takings.iter().map(Aim::shown).zip(taken));
             }
-            decisions.extend(self.checks.iter().filter_map(|(about, decision)| Some((self.shown(about)?, decision))));
+            decisions.extend(self.checks.iter().filter_map(|(about, told)| Some((self.shown(about)?, &told.what))));
+            is_degraded |= self.checks.iter().any(|(_, told)| told.is_degraded);
         }
         let refused = first(decisions.iter().filter_map(|(_, decision)| decision.refusal.as_ref()));
-        Verdict { refusal: self.refusal.as_ref().or(refused), decisions }
+        Verdict { refusal: self.refusal.as_ref().or(refused), decisions, is_degraded }
     }
 
     /// Counts in the metrics what came of the operation.

@@ -112,5 +112,8 @@ pub const METRICS: Doc =
 pub async fn metrics(_: Public, service: App) -> Result<Plain, ApiError> {
     service.metrics.snapshot(service.directory.revision(), service.directory.age().unwrap_or_default());
     service.metrics.limiter(service.limiter.bytes());
+    if let Some((servers, away)) = service.limiter.servers() {
+        service.metrics.limiter_servers(servers, away);
+    }
     Ok(Plain(StatusCode::OK, service.metrics.render()))
 }

@@ -16,6 +16,7 @@ use crate::domain::names::{LimitKeyName, OrgId};
 use crate::domain::refusal::{Refusal, Removed};
 use crate::domain::time::UtcMillis;
 use crate::ledger::CounterRef;
+use crate::limiter::Told;
 use crate::snapshot::KnownOrg;
 
 /// A question with the facts that it is judged by.
@@ -109,7 +110,7 @@ pub async fn asked_of<'a>(
 }
 
 /// Judges a question at `now`. It changes nothing.
-pub async fn judge(service: &Service, org: &OrgId, asked: &Asked<'_>, now: UtcMillis) -> Result<Decision, ApiError> {
+pub async fn judge(service: &Service, org: &OrgId, asked: &Asked<'_>, now: UtcMillis) -> Result<Told<Decision>, ApiError> {
     let usage = match &asked.question {
         Question::Add { current: None, resource, .. } => {
             let key = CounterRef::new(org, asked.limit_key, resource.as_ref(), now);
@@ -121,18 +122,25 @@ pub async fn judge(service: &Service, org: &OrgId, asked: &Asked<'_>, now: UtcMi
         | Question::Clamp { .. }
         | Question::Have => Usage::default(),
     };
-    let window = match &asked.question {
-        Question::Happen { key_id } => {
-            let window = windows::window(asked.limit_key, asked.effective);
-            let held = window.map(|window| service.limiter.held(windows::subject(service, org, key_id), &window));
-            windows::in_use(held.unwrap_or_default(), now)
+    let Told { what: window, is_degraded } = match (&asked.question, windows::window(asked.limit_key, asked.effective)) {
+        (Question::Happen { key_id }, Some(window)) => {
+            let Told { what, is_degraded } = service.limiter.held(windows::of(org, key_id), &window).await;
+            Told { what: windows::in_use(what, now), is_degraded }
         }
-        Question::Add { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => WindowUse::default(),
+        (_, _) => Told::fully(WindowUse::default()),
     };
     let facts = Facts { org_banned: asked.org.banned, usage, window };
     let decision = decide(asked.limit_key, asked.effective, &asked.question, &facts, now);
     count(service, asked.limit_key, &decision);
-    Ok(decision)
+    note_strength(service, is_degraded);
+    Ok(Told { what: decision, is_degraded })
+}
+
+/// Counts in the metrics that a process's own windows stood in.
+pub fn note_strength(service: &Service, is_degraded: bool) {
+    if is_degraded {
+        service.metrics.limiter_degraded();
+    }
 }
 
 /// Counts a decision in the metrics.

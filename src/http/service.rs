@@ -18,7 +18,7 @@ use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
 use crate::identity::jwt::JwtVerifier;
 use crate::ledger::Ledger;
-use crate::limiter::Limiter;
+use crate::limiter::Windows;
 use crate::snapshot::{Directory, KnownOrg};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -30,7 +30,7 @@ pub struct Service {
     /// Usage and reservations.
     pub ledger: Ledger,
     /// Sliding windows.
-    pub limiter: Limiter,
+    pub limiter: Windows,
     /// What Plimsoll guards itself with.
     pub guard: Guard,
     /// The catalogue, orgs and API keys, in memory.

@@ -13,6 +13,7 @@ use super::document::{Describe, Description};
 use super::envelope::{recorded_response, success_body};
 use super::error::ApiError;
 use super::extract::{Fresh, IdempotencyKey, Permit, Write};
+use super::gate::Admission;
 use super::judge::asked_about;
 use super::service::App;
 use super::writer::{call_of, still_permitted};
@@ -25,7 +26,7 @@ use crate::domain::names::{LimitKeyName, OrgId, ResourceId, TierName};
 use crate::domain::refusal::Denial;
 use crate::domain::time::UtcMillis;
 use crate::http::decision_view::Shown;
-use crate::ledger::{Admit, Kept, Operation, Outcome, Taking};
+use crate::ledger::{Kept, Operation, Outcome, Taking};
 use crate::snapshot::KnownOrg;
 use crate::store::Recorded;
 
@@ -65,13 +66,13 @@ impl Taker {
         self,
         permit: &Permit<Write>,
         (body, is_late): (&[u8], bool),
-        (admit, operation): (Option<Admit>, Operation),
+        (admission, operation): (Option<Admission>, Operation),
         view: impl Fn(&Outcome) -> Option<Recorded> + Send + Sync + 'static,
     ) -> Result<Taken<F>, ApiError> {
         self.still_permitted(is_late).await?;
         let kept = match &self.idempotency_key {
             None => {
-                let outcome = self.outcome(admit, operation).await?;
+                let outcome = self.outcome(admission, operation).await?;
                 Kept { recorded: view(&outcome).ok_or(ApiError::Internal)?, is_replay: false }
             }
             Some(key) => {
@@ -81,7 +82,12 @@ impl Taker {
                     Ok(outcome) => view(outcome),
                     Err(error) => ApiError::from(error).to_recorded(),
                 });
-                self.service.ledger.run_once(operation, call, admit, render).await?
+                let ledger = &self.service.ledger;
+                match admission {
+                    None => ledger.run_once(operation, call, None, render).await?,
+                    Some(Admission::AtHand(admit)) => ledger.run_once(operation, call, Some(admit), render).await?,
+                    Some(Admission::Asked(asked)) => ledger.run_once_after(operation, call, asked, render).await?,
+                }
             }
         };
         Ok(Taken { kept, form: PhantomData })
@@ -104,8 +110,13 @@ impl Taker {
         }
     }
 
-    async fn outcome(&self, admit: Option<Admit>, operation: Operation) -> Result<Outcome, ApiError> {
-        if admit.is_some_and(|admit| !admit()) {
+    async fn outcome(&self, admission: Option<Admission>, operation: Operation) -> Result<Outcome, ApiError> {
+        let is_admitted = match admission {
+            None => true,
+            Some(Admission::AtHand(admit)) => admit(),
+            Some(Admission::Asked(asked)) => asked.await,
+        };
+        if !is_admitted {
             return Ok(Outcome::Withheld);
         }
         Ok(self.service.ledger.run(operation).await?)
@@ -114,7 +125,12 @@ impl Taker {
 
 /// An answer with data and no meta.
 pub fn answer<T: Serialize>(status: u16, data: &T) -> Recorded {
-    Recorded { status, body: success_body(data, ()), headers: Vec::new() }
+    answer_with(status, data, ())
+}
+
+/// An answer with data and meta.
+pub fn answer_with<T: Serialize, M: Serialize>(status: u16, data: &T, meta: M) -> Recorded {
+    Recorded { status, body: success_body(data, meta), headers: Vec::new() }
 }
 
 /// The answer that is the response for the product's customer.

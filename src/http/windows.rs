@@ -1,17 +1,16 @@
 //! Sliding windows as limit keys name them.
 
-use super::service::Service;
 use crate::domain::bound::Quantity;
 use crate::domain::decision::{WindowUse, max_of};
 use crate::domain::effective::Effective;
 use crate::domain::limit_key::{LimitKey, Rule};
 use crate::domain::names::{OrgId, RecordId};
 use crate::domain::time::UtcMillis;
-use crate::limiter::{Held, Subject, Window};
+use crate::limiter::{Held, Window};
 
 /// Whose windows they are: those of an API key of an org. A key of another org has none here, as one that does not exist.
-pub fn subject(service: &Service, org: &OrgId, key_id: &RecordId) -> Subject {
-    service.limiter.subject(&[org.as_str(), key_id.as_str()])
+pub fn of<'a>(org: &'a OrgId, key_id: &'a RecordId) -> [&'a str; 2] {
+    [org.as_str(), key_id.as_str()]
 }
 
 /// The window of a limit key of kind rate.

@@ -110,10 +110,37 @@ impl Ledger {
         admit: Option<Admit>,
         render: Render,
     ) -> Result<Kept, StoreError> {
-        let running = self.store.enter(&call)?;
-        match self.take(operation, Some(Once { call, admit, render, running })).await? {
-            writer::Answer::Kept(kept) => Ok(kept),
-            writer::Answer::Outcome(_) => Err(StoreError::Internal("The answer could not be kept".to_owned())),
+        let running = Arc::new(self.store.enter(&call)?);
+        let kept = self.once(operation, Once { call, admit, render, running }).await?;
+        kept.ok_or_else(|| StoreError::Internal("The answer could not be kept".to_owned()))
+    }
+
+    /// The same for a call of which it takes time to find out whether it is to be done: `ask` is waited for once it is known that
+    /// the call is new, and by nobody else. That takes one more turn in the queue.
+    pub async fn run_once_after(
+        &self,
+        operation: Operation,
+        call: IdempotentCall,
+        ask: impl Future<Output = bool>,
+        render: Render,
+    ) -> Result<Kept, StoreError> {
+        let running = Arc::new(self.store.enter(&call)?);
+        let (admit, nothing): (Admit, Render) = (Box::new(|| false), Box::new(|_| None));
+        let look = Once { call: call.clone(), admit: Some(admit), render: nothing, running: Arc::clone(&running) };
+        if let Some(kept) = self.once(Operation::Nothing, look).await? {
+            return Ok(kept);
+        }
+        let is_admitted = ask.await;
+        let admit: Option<Admit> = Some(Box::new(move || is_admitted));
+        let kept = self.once(operation, Once { call, admit, render, running }).await?;
+        kept.ok_or_else(|| StoreError::Internal("The answer could not be kept".to_owned()))
+    }
+
+    /// Does one operation once; nothing when its answer is not to be kept.
+    async fn once(&self, operation: Operation, once: Once) -> Result<Option<Kept>, StoreError> {
+        match self.take(operation, Some(once)).await? {
+            writer::Answer::Kept(kept) => Ok(Some(kept)),
+            writer::Answer::Outcome(_) => Ok(None),
         }
     }
 

@@ -62,7 +62,7 @@ pub(super) struct Once {
     pub(super) render: Render,
     /// Dropped with the job, when it is answered.
     #[expect(dead_code, reason = "it only has to live as long as the operation runs")]
-    pub(super) running: RunningCall,
+    pub(super) running: Arc<RunningCall>,
 }
 
 /// How an operation is answered.

@@ -3,12 +3,16 @@
 //! A window is the list of the moments at which something was counted in it. Those that have left it are dropped; a window that
 //! has lost all of them costs nothing. Memory is bounded: when it is used up by windows that still hold something, a call that
 //! needs more of it waits until there is some again, so that nobody goes free. Time is read under the lock, so moments are in order whoever comes when.
+//!
+//! Several processes can share their windows: see [`Windows`].
 
 mod budget;
 mod log;
 mod shard;
+mod shared;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 use std::array;
 use std::hash::BuildHasher;
@@ -20,6 +24,8 @@ use foldhash::quality::RandomState;
 use crate::domain::bound::Bound;
 use budget::Budget;
 use shard::{Found, Shard};
+pub use shared::{Authorities, Place, Shared};
+pub use windows::{Told, Windows};
 
 /// Locks that subjects are spread over.
 const SHARDS: usize = 64;
@@ -92,6 +98,15 @@ impl Limiter {
         let now = (self.clock)();
         let found: Vec<Found> = windows.iter().map(|window| self.found(subject, window)).collect();
         shard.pass(&found, now)
+    }
+
+    /// Counts one call that was let pass elsewhere in all of these windows, also if they are full. What there is no memory for is
+    /// not counted.
+    pub fn note(&self, subject: Subject, windows: &[Window<'_>]) {
+        let mut shard = self.shard(subject);
+        let now = (self.clock)();
+        let found: Vec<Found> = windows.iter().map(|window| self.found(subject, window)).collect();
+        shard.take(&found, now);
     }
 
     /// What a window holds. Counts nothing.

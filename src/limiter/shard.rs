@@ -98,14 +98,20 @@ impl Shard {
         if !asked.iter().zip(&held).all(has_room) {
             return Passage::Refused(held);
         }
+        if !self.take(asked, now) {
+            return Passage::Full(self.full_until.saturating_sub(now).max(Duration::from_micros(1)));
+        }
+        Passage::Counted(asked.iter().map(|asked| self.held(asked, now)).collect())
+    }
+
+    /// Counts one more in each of these, or in none when there is no memory for it.
+    pub(super) fn take(&mut self, asked: &[Found], now: Duration) -> bool {
         // What has no limit is not counted: there would be no end of it.
         let counted = || asked.iter().filter(|asked| asked.limit.limit().is_some());
-        let Some(taken) = self.make_room(counted(), now) else {
-            return Passage::Full(self.full_until.saturating_sub(now).max(Duration::from_micros(1)));
-        };
+        let Some(taken) = self.make_room(counted(), now) else { return false };
         counted().for_each(|asked| self.count(asked, now));
         self.budget.correct(taken, self.bytes());
-        Passage::Counted(asked.iter().map(|asked| self.held(asked, now)).collect())
+        true
     }
 
     /// Takes the memory for one more in each of these, if need be after those windows are gone that hold nothing.

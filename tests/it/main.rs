@@ -34,4 +34,6 @@ mod operations;
 #[cfg(test)]
 mod recipes;
 #[cfg(test)]
+mod redis;
+#[cfg(test)]
 mod scenarios;

@@ -2,7 +2,12 @@
 
 mod memory;
 mod parallel;
+mod place;
 mod reference;
+#[path = "../../../tests/it/redis/server.rs"]
+#[allow(dead_code, reason = "the integration tests use more of it")]
+mod server;
+mod shared;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

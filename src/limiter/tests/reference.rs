@@ -9,14 +9,18 @@ const TRACES: u64 = 100_000;
 
 /// The window as its definition says it: everything that was counted, looked through from the start.
 #[derive(Default)]
-struct Everything(Vec<u64>);
+pub(super) struct Everything(Vec<u64>);
 
 impl Everything {
-    fn inside(&self, now: u64, micros: u64) -> Vec<u64> {
+    pub(super) fn count(&mut self, now: u64) {
+        self.0.push(now);
+    }
+
+    pub(super) fn inside(&self, now: u64, micros: u64) -> Vec<u64> {
         self.0.iter().copied().filter(|at| at.saturating_add(micros) > now).collect()
     }
 
-    fn held(&self, now: u64, micros: u64, limit: u64) -> Held {
+    pub(super) fn held(&self, now: u64, micros: u64, limit: u64) -> Held {
         let inside = self.inside(now, micros);
         let used = u64::try_from(inside.len()).expect("a number");
         // The first moment from now on at which one more fits; while it fits, the one at which the oldest leaves.
@@ -27,14 +31,18 @@ impl Everything {
     }
 }
 
-fn below(random: &mut TestRng, bound: u64) -> u64 {
+pub(super) fn below(random: &mut TestRng, bound: u64) -> u64 {
     random.next_u64() % bound
 }
 
-fn play(seed: u64) {
+pub(super) fn random_of(seed: u64) -> TestRng {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+}
+
+fn play(seed: u64) {
+    let mut random = random_of(seed);
     let hand = Hand::default();
     let limiter = hand.limiter(ROOM);
     let key = limiter.subject(&["acme", "key_1"]);
@@ -64,7 +72,7 @@ fn play(seed: u64) {
         let passage = limiter.pass(key, &[window]);
         assert_eq!(is_counted(&passage), expected.used < limit, "seed {seed}, step {step}");
         if is_counted(&passage) {
-            reference.0.push(now);
+            reference.count(now);
         }
         let (Passage::Counted(held) | Passage::Refused(held)) = passage else { panic!("seed {seed}: full") };
         assert_eq!(held, [reference.held(now, seconds * 1_000_000, limit)], "seed {seed}, step {step}");

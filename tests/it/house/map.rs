@@ -32,13 +32,13 @@ pub(super) const LAYERS: &[Layer] = &[
     ),
     layer("snapshot", &["domain", "store"], &["arc_swap", "foldhash", "quick_cache", "tokio", "tracing"]),
     layer("ledger", &["domain", "store"], &["foldhash", "futures_util", "hashbrown", "quick_cache", "sea_orm", "tokio", "tracing"]),
-    layer("limiter", &["domain"], &["foldhash", "hashbrown"]),
+    layer("limiter", &["domain"], &["arc_swap", "foldhash", "hashbrown", "redis", "tokio", "tracing"]),
     layer(
         "http",
         &["clock", "domain", "identity", "ledger", "limiter", "snapshot", "store", "telemetry", "wire"],
         &["actix_web", "deserr", "futures_util", "ipnet", "secrecy", "serde", "serde_json", "serde_urlencoded", "sha2", "subtle", "tokio", "tracing", "utoipa", "utoipa_swagger_ui", "uuid"],
     ),
-    layer("config", &["domain", "identity", "telemetry"], &["clap", "ipnet", "secrecy", "tracing"]),
+    layer("config", &["domain", "identity", "limiter", "telemetry"], &["clap", "ipnet", "secrecy", "tracing"]),
     layer("by_hand", &["clock", "domain", "store", "wire"], &["serde_json", "yaml_serde"]),
     layer(
         "server",
