@@ -88,6 +88,23 @@ fn a_changed_limit_takes_effect_on_the_next_call() {
 }
 
 #[test]
+fn what_was_let_pass_elsewhere_is_counted_also_in_a_full_window() {
+    let limiter = Hand::default().limiter(ROOM);
+    let key = limiter.subject(&["acme", "key_1"]);
+    let endless = Window { name: "endless", limit: Bound::Unlimited, ..at_most(0, 60) };
+    for used in 1..=3 {
+        limiter.note(key, &[at_most(2, 60), endless]);
+        assert_eq!((limiter.held(key, &at_most(2, 60)).used, limiter.held(key, &endless).used), (used, 0));
+    }
+    assert!(!is_counted(&limiter.pass(key, &[at_most(3, 60)])));
+    assert!(is_counted(&limiter.pass(key, &[at_most(4, 60)])));
+    let without_room = Hand::default().limiter(0);
+    let key = without_room.subject(&["acme", "key_1"]);
+    without_room.note(key, &[at_most(2, 60)]);
+    assert_eq!(without_room.bytes(), 0);
+}
+
+#[test]
 fn keys_and_windows_do_not_share() {
     let limiter = Hand::default().limiter(ROOM);
     let subjects = [["acme", "key_1"], ["acme", "key_2"], ["other", "key_1"], ["acmekey", "_1"]];

@@ -182,6 +182,30 @@ async fn a_redis_that_hangs_or_dies_under_load_is_not_waited_for_and_comes_back_
 }
 
 #[tokio::test]
+async fn a_redis_that_hangs_again_and_again_is_left_alone() {
+    const SHARED: &str = "sliding windows are shared through Redis";
+    let redis = Redis::start();
+    let processes = processes(1, 1, |_, setup| hasty(setup, &redis.url())).await;
+    processes.share().await;
+    let pass = async |millis| {
+        let begun = Instant::now();
+        until("time", async || begun.elapsed() > Duration::from_millis(millis)).await;
+    };
+    for _ in 0..12 {
+        redis.signal("STOP");
+        pass(800).await;
+        redis.signal("CONT");
+        pass(450).await;
+    }
+    let log = processes.all[0].stderr.text();
+    // At the start, and then at most twice: it has to answer well for longer each time.
+    let times = log.lines().filter(|line| line.contains(SHARED)).count();
+    assert!((1..=3).contains(&times), "{times} times:\n{log}");
+    processes.share().await;
+    assert!(!is_degraded(&processes.authorize(0, &processes.customers[0]).await));
+}
+
+#[tokio::test]
 async fn a_redis_that_refuses_to_count_is_asked_again_with_every_call() {
     let redis = Redis::start();
     let processes = processes(1, 1, |_, setup| patient(setup, &redis.url())).await;

@@ -2,6 +2,7 @@
 
 use super::server::{Redis, free_port, words};
 use super::{Customer, allowed, degraded, is_degraded, metric, patient, processes, until};
+use crate::harness::Setup;
 
 /// What each node has.
 const SLOTS: [(u16, u16); 3] = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
@@ -98,6 +99,26 @@ async fn over_three_nodes_the_limit_is_exact_and_a_killed_node_takes_only_its_ow
     until("answers of Redis", async || !is_degraded(&processes.seen(1, customers[2]).await)).await;
     let answers = processes.rush(customers[2], 10).await;
     assert_eq!((allowed(&answers), degraded(&answers)), (60, 0), "it came back with nothing in it");
+}
+
+#[tokio::test]
+async fn a_node_that_hangs_keeps_nobody_waiting_who_asks_another() {
+    let cluster = Cluster::start().await;
+    let timeout = |setup: Setup| setup.variable("PLIMSOLL_REDIS_TIMEOUT_MILLIS", "2000");
+    let processes = processes(2, 40, |_, setup| timeout(patient(setup, &cluster.urls()))).await;
+    processes.share().await;
+    let customers = cluster.one_of_each(&processes.customers);
+    cluster.nodes[2].signal("STOP");
+    // From the first moment on, before anybody knows.
+    let (first, second) = tokio::join!(processes.rush(customers[0], 10), processes.rush(customers[2], 10));
+    assert_eq!((allowed(&first), degraded(&first)), (60, 0));
+    assert_eq!((allowed(&second), degraded(&second)), (120, 160), "60 in each process");
+    let answers = processes.rush(customers[1], 10).await;
+    assert_eq!((allowed(&answers), degraded(&answers)), (60, 0));
+    cluster.nodes[2].signal("CONT");
+    for number in 0..2 {
+        until("answers of Redis", async || !is_degraded(&processes.seen(number, customers[2]).await)).await;
+    }
 }
 
 #[tokio::test]

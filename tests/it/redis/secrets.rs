@@ -1,6 +1,6 @@
 //! Passwords: what happens when they are wrong, and that nobody ever reads them.
 
-use super::server::Redis;
+use super::server::{Redis, words};
 use super::{hasty, is_degraded, patient, processes, until};
 use crate::harness::{Plimsoll, Setup};
 
@@ -47,6 +47,20 @@ async fn with_a_wrong_password_windows_are_the_processs_own_and_the_log_says_why
         assert!(is_degraded(&processes.authorize(0, &processes.customers[0]).await));
         assert!(!server.stderr.text().contains(PASSWORD), "{}", server.stderr.text());
     }
+}
+
+#[tokio::test]
+async fn a_user_who_may_do_no_more_than_it_needs_is_enough() {
+    let rights = "~plimsoll:* +ping +evalsha +script|load +cluster|slots +time +llen +lindex +ltrim +rpush +pexpire";
+    let redis = Redis::with(|_, _| words(&format!("--user plimsoll on >{PASSWORD} {rights}")));
+    let url = format!("redis://plimsoll:{PASSWORD}@127.0.0.1:{}", redis.port);
+    let processes = processes(1, 1, |_, setup| patient(setup, &url)).await;
+    processes.share().await;
+    let customer = &processes.customers[0];
+    for answer in [processes.authorize(0, customer).await, processes.seen(0, customer).await] {
+        assert!(!is_degraded(&answer), "{}", processes.all[0].stderr.text());
+    }
+    assert_eq!(redis.ask(&["ACL", "WHOAMI"]), "default", "the one who looks on may do everything");
 }
 
 #[tokio::test]
