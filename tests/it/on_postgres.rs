@@ -1,5 +1,15 @@
 //! What callers can rely on, once more on PostgreSQL: the same tests, where `Setup::new()` makes an empty database there.
 
+#[path = "contract/mod.rs"]
+#[allow(clippy::duplicate_mod, reason = "the same tests on another database")]
+mod contract;
+#[path = "matrix.rs"]
+#[allow(clippy::duplicate_mod, reason = "the same tests on another database")]
+mod matrix;
+#[path = "scenarios/http.rs"]
+#[allow(clippy::duplicate_mod, reason = "the same tests on another database")]
+mod scenarios;
+
 use crate::harness::Setup;
 
 #[allow(clippy::duplicate_mod, reason = "the same tests, on another database")]
