@@ -12,10 +12,6 @@ mod scenarios;
 
 use crate::harness::Setup;
 
-#[allow(clippy::duplicate_mod, reason = "the same tests, on another database")]
-#[path = "contract/mod.rs"]
-mod contract;
-
 #[test]
 fn a_setup_has_an_empty_database_on_postgresql_of_its_own() {
     let (one, another) = (Setup::new(), Setup::new());
