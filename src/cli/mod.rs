@@ -5,6 +5,7 @@ mod catalog_file;
 mod doctor;
 mod keys;
 mod quickstart;
+mod transfer;
 
 use std::io::{ErrorKind, Write};
 
@@ -59,6 +60,8 @@ enum Command {
         #[command(flatten)]
         database: DatabaseSettings,
     },
+    /// Move an embedded database to an empty PostgreSQL database, whole or not at all
+    Transfer(transfer::TransferArguments),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -103,6 +106,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Catalog(command) => catalog_file::run(command).await?,
         Command::Backup(arguments) => backup::run(arguments).await?,
         Command::Doctor { database } => doctor::run(&database).await?,
+        Command::Transfer(arguments) => transfer::run(arguments).await?,
         Command::Openapi => say(&http::openapi::text(&http::routes::table()))?,
     }
     Ok(())

@@ -3,19 +3,17 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::mem;
-use std::time::Instant;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use quick_cache::Equivalent;
-use sea_orm::DatabaseTransaction;
 
-use super::counters::{CounterKey, CounterRef, Counters, Known, span_of};
+use super::counters::{CounterKey, CounterRef, span_of};
 use super::operation::{Operation, Outcome, Taking};
-use super::{rows, shared_rows};
+use super::slot::{Sight, Slot};
 use crate::domain::ask::Question;
 use crate::domain::bound::Quantity;
-use crate::domain::counter::{Counter, CounterRefusal, Hold};
+use crate::domain::counter::{CounterRefusal, Hold};
 use crate::domain::decision::{Decision, Facts, decide, standing};
 use crate::domain::issue::Issue;
 use crate::domain::names::{LimitKeyName, OrgId};
@@ -25,41 +23,15 @@ use crate::store::StoreError;
 
 /// The running values of one transaction.
 pub(super) struct Batch {
-    sight: Sight,
+    pub(super) sight: Sight,
     /// When all of it happens.
     pub(super) now: UtcMillis,
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     /// Where each counter stands among the slots, by the hash of its key.
     places: HashTable<usize>,
     hasher: RandomState,
-    reservations: HashMap<ReservationId, Held, RandomState>,
-    noted: HashSet<LimitKeyName>,
-}
-
-/// A counter as it runs.
-pub(super) struct Slot {
-    pub(super) key: CounterKey,
-    /// The end of its window, in milliseconds since the epoch.
-    pub(super) window_end: Option<i64>,
-    pub(super) counter: Counter,
-    /// The version that the row had in a shared database; none without a row.
-    pub(super) version: Option<i64>,
-    /// The version that it gets when it is written.
-    pub(super) next_version: i64,
-    /// It is as memory knows it, and nobody has asked the database whether it still is.
-    is_remembered: bool,
-    is_changed: bool,
-}
-
-/// How a batch sees counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
-    /// In a database that nobody else writes to.
-    Alone,
-    /// In a database that others write to: from memory where it knows them, and then the database says whether they still are so.
-    Shared,
-    /// The same, with the rows locked before they are judged: others write to the same counters all the time.
-    Locked,
+    pub(super) reservations: HashMap<ReservationId, Held, RandomState>,
+    pub(super) noted: HashSet<LimitKeyName>,
 }
 
 /// What one operation asks of one counter.
@@ -101,50 +73,12 @@ impl Batch {
         self.slots.iter().map(|slot| &slot.key)
     }
 
-    /// Reads everything that the operations need: from memory, and otherwise all of it in one statement for each table.
-    pub(super) async fn load(
-        &mut self,
-        db: &DatabaseTransaction,
-        counters: &Counters,
-        operations: impl Iterator<Item = &Operation>,
-    ) -> Result<(), StoreError> {
-        let mut ids: Vec<&ReservationId> = Vec::new();
-        for operation in operations {
-            match operation {
-                Operation::Nothing => {}
-                Operation::Consume { org, takings } | Operation::Weigh { org, takings } => {
-                    takings.iter().for_each(|taking| self.involve(org, taking));
-                }
-                Operation::Reserve { id: ReservationId { org, .. }, taking, .. }
-                | Operation::Release { org, taking }
-                | Operation::Reconcile { org, taking, .. } => self.involve(org, taking),
-                Operation::Confirm { id, .. } | Operation::Cancel { id } => ids.push(id),
-            }
-        }
-        for reservation in rows::reservations(db, &ids).await? {
-            self.involve_key(key_of(&reservation).as_ref(), reservation.window.map(|span| span.end.get()));
-            self.reservations.insert(reservation.id.clone(), Held { reservation, change: HeldChange::None });
-        }
-        match self.sight {
-            Sight::Alone => self.fill(db, counters).await?,
-            Sight::Shared | Sight::Locked => {
-                self.fill_shared(db, counters).await?;
-                // Read again, so that none of them is older than its counter.
-                for reservation in rows::reservations(db, &ids).await? {
-                    self.reservations.insert(reservation.id.clone(), Held { reservation, change: HeldChange::None });
-                }
-            }
-        }
-        self.expire();
-        Ok(())
-    }
-
-    fn involve(&mut self, org: &OrgId, taking: &Taking) {
+    pub(super) fn involve(&mut self, org: &OrgId, taking: &Taking) {
         let key = CounterRef::new(org, &taking.limit_key, taking.resource.as_ref(), self.now);
         self.involve_key(key, span_of(&taking.limit_key, self.now).map(|span| span.end.get()));
     }
 
-    fn involve_key(&mut self, key: CounterRef<'_>, window_end: Option<i64>) {
+    pub(super) fn involve_key(&mut self, key: CounterRef<'_>, window_end: Option<i64>) {
         let hash = self.hasher.hash_one(key);
         if self.places.find(hash, |place| self.is_at(*place, &key)).is_none() {
             let (slots, hasher) = (&self.slots, &self.hasher);
@@ -158,48 +92,8 @@ impl Batch {
         self.slots.get(place).is_some_and(|slot| key.equivalent(&slot.key))
     }
 
-    async fn fill(&mut self, db: &DatabaseTransaction, counters: &Counters) -> Result<(), StoreError> {
-        let mut missing = Vec::new();
-        for slot in &mut self.slots {
-            match counters.get(&slot.key.as_ref()) {
-                Some(known) => slot.counter = known.counter,
-                None => missing.push(&slot.key),
-            }
-        }
-        let mut found = rows::counters(db, &missing).await?;
-        for slot in &mut self.slots {
-            if let Some(counter) = found.remove(&slot.key) {
-                slot.counter = counter;
-            }
-        }
-        Ok(())
-    }
-
-    async fn fill_shared(&mut self, db: &DatabaseTransaction, counters: &Counters) -> Result<(), StoreError> {
-        let mut missing = Vec::new();
-        for slot in &mut self.slots {
-            match counters.get(&slot.key.as_ref()).filter(|_| self.sight == Sight::Shared) {
-                Some(known) => slot.remember(known),
-                None => missing.push(&slot.key),
-            }
-        }
-        // A fixed order of reading is a fixed order of locking.
-        missing.sort_unstable();
-        let mut found = match self.sight {
-            Sight::Locked => shared_rows::lock(db, &missing).await?,
-            Sight::Shared | Sight::Alone => shared_rows::read(db, &missing).await?,
-        };
-        for slot in &mut self.slots {
-            if let Some((counter, version)) = found.remove(&slot.key) {
-                (slot.counter, slot.version) = (counter, version);
-            }
-            slot.next_version = slot.version.map_or_else(shared_rows::first_version, |version| version.saturating_add(1));
-        }
-        Ok(())
-    }
-
     /// What has expired is settled for good before anything else is judged: its room may be taken from now on.
-    fn expire(&mut self) {
+    pub(super) fn expire(&mut self) {
         for slot in &mut self.slots {
             let expired = slot.counter.expire(self.now);
             slot.is_changed |= !expired.is_empty();
@@ -382,49 +276,10 @@ impl Batch {
     pub(super) fn take_noted(&mut self) -> HashSet<LimitKeyName> {
         mem::take(&mut self.noted)
     }
-
-    /// Writes what has changed, in the order of the keys.
-    pub(super) async fn write(&self, db: &DatabaseTransaction, noted: &HashSet<LimitKeyName>) -> Result<(), StoreError> {
-        let mut changed: Vec<&Slot> = self.slots.iter().filter(|slot| slot.is_changed).collect();
-        changed.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        match self.sight {
-            Sight::Alone => rows::write_counters(db, &changed).await?,
-            Sight::Shared | Sight::Locked => {
-                // What was judged and is not written has to hold as well.
-                let judged: Vec<&Slot> = self.slots.iter().filter(|slot| slot.is_remembered && !slot.is_changed).collect();
-                shared_rows::still_hold(db, &judged).await?;
-                shared_rows::write(db, &changed).await?;
-            }
-        }
-        let of = |change| self.reservations.values().filter(move |held| held.change == change).map(|held| &held.reservation);
-        rows::write_reservations(db, of(HeldChange::Made).collect()).await?;
-        rows::settle_reservations(db, of(HeldChange::Settled).collect()).await?;
-        Ok(rows::note_limit_keys(db, self.noted.difference(noted).collect()).await?)
-    }
-
-    /// Shows what was committed to whoever asks.
-    /// `at` is a moment before it was read.
-    pub(super) fn publish(self, counters: &Counters, at: Instant) {
-        for Slot { key, counter, version, next_version, is_changed, .. } in self.slots {
-            let version = if is_changed { Some(next_version) } else { version };
-            counters.put(key, Known { counter, version, at });
-        }
-    }
-}
-
-impl Slot {
-    fn new(key: CounterKey, window_end: Option<i64>) -> Self {
-        let (counter, version, next_version) = (Counter::default(), None, 0);
-        Self { key, window_end, counter, version, next_version, is_remembered: false, is_changed: false }
-    }
-
-    fn remember(&mut self, Known { counter, version, .. }: Known) {
-        (self.counter, self.version, self.is_remembered) = (counter, version, true);
-    }
 }
 
 /// The counter that a reservation belongs to.
-fn key_of(reservation: &Reservation) -> CounterKey {
+pub(super) fn key_of(reservation: &Reservation) -> CounterKey {
     CounterKey {
         org: reservation.id.org.clone(),
         limit_key: reservation.limit_key.clone(),

@@ -12,9 +12,11 @@ mod readers;
 mod reads;
 mod rows;
 mod shared_rows;
+mod slot;
 mod statements;
 #[cfg(test)]
 mod tests;
+mod transcript;
 mod writer;
 
 use std::sync::Arc;

@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
-use super::batch::Slot;
 use super::counters::CounterKey;
+use super::slot::Slot;
 use super::statements::Column::{Maybe, Number, Text};
 use super::statements::Rows;
 use crate::domain::bound::Quantity;

@@ -8,9 +8,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
-use super::batch::Slot;
 use super::counters::CounterKey;
 use super::rows::{hold_of, key_values, quantity, signed};
+use super::slot::Slot;
 use super::statements::Column::{Maybe, Number, Text};
 use super::statements::{Column, arrays};
 use crate::domain::counter::Counter;

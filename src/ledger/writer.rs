@@ -9,9 +9,10 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::batch::{Batch, Sight};
+use super::batch::Batch;
 use super::counters::{CounterKey, Counters, Known};
 use super::operation::{Operation, Outcome};
+use super::slot::Sight;
 use super::{Admit, Clock, Kept, Render, rows};
 use crate::domain::counter::Counter;
 use crate::domain::names::LimitKeyName;

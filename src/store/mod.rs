@@ -33,6 +33,7 @@ mod seal;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod uses;
 mod versions;
 mod watch;
@@ -65,6 +66,7 @@ pub use records::{
     Actor, ApiKeyInfo, AuditEntry, Ban, ChangeRef, Object, Org, OrgFacts, OverrideInfo, RemovedEndpoint, ScopeInfo, Stored,
     TierInfo, TierLimit, User,
 };
+pub use transfer::{Moved, TransferError, transfer};
 pub use watch::Seen;
 pub use write::{Command, Created, WriteContext, WriteTx, Written};
 

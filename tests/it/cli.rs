@@ -6,6 +6,7 @@ mod keys;
 mod quickstart;
 mod serve;
 mod settings;
+mod transfer;
 
 use crate::harness::{Plimsoll, Setup, Stopped};
 

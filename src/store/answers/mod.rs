@@ -26,7 +26,7 @@ use super::seal::seal;
 use crate::domain::time::UtcMillis;
 pub use recall::Recall;
 use recent::{Recent, hash_of};
-use rows::Row;
+pub(super) use rows::Row;
 use segment::Segment;
 pub use sweep::Swept;
 
@@ -177,7 +177,7 @@ impl Answers {
 }
 
 /// Answers made at this moment or before are no longer kept.
-fn end_of_keeping(now: UtcMillis) -> i64 {
+pub(super) fn end_of_keeping(now: UtcMillis) -> i64 {
     now.plus_millis(KEPT_MILLIS.saturating_neg()).get()
 }
 

@@ -57,16 +57,16 @@ pub(super) fn statement(text: &str, values: impl IntoIterator<Item = Value>) -> 
 }
 
 /// An answer as it is kept.
-pub(super) struct Row {
-    pub(super) seq: i64,
-    pub(super) created_at: i64,
-    pub(super) caller: String,
-    pub(super) key_hash: Vec<u8>,
-    pub(super) fingerprint: Vec<u8>,
-    pub(super) status: i32,
-    pub(super) is_sealed: bool,
-    pub(super) headers: Option<String>,
-    pub(super) body: Vec<u8>,
+pub(in super::super) struct Row {
+    pub(in super::super) seq: i64,
+    pub(in super::super) created_at: i64,
+    pub(in super::super) caller: String,
+    pub(in super::super) key_hash: Vec<u8>,
+    pub(in super::super) fingerprint: Vec<u8>,
+    pub(in super::super) status: i32,
+    pub(in super::super) is_sealed: bool,
+    pub(in super::super) headers: Option<String>,
+    pub(in super::super) body: Vec<u8>,
 }
 
 impl Row {
@@ -99,7 +99,7 @@ impl Row {
         ]
     }
 
-    pub(super) fn of(row: &QueryResult) -> Result<Self, DbErr> {
+    pub(in super::super) fn of(row: &QueryResult) -> Result<Self, DbErr> {
         Ok(Self {
             seq: row.try_get_by_index(0)?,
             created_at: row.try_get_by_index(1)?,

@@ -19,9 +19,9 @@ const COUNTS: &str = "SELECT caller, records, since FROM answer_count WHERE call
 const OLDEST: &str = "SELECT min(created_at) FROM answer";
 /// One that is kept no longer makes room. One that is still kept was given by another process in this moment.
 const INSERT: &str = "INSERT INTO answer (caller, key_hash, fingerprint, status, is_sealed, headers, body, created_at) \
-    SELECT caller, key_hash, fingerprint, status, is_sealed, nullif(headers, ''), body, $8 FROM unnest($1::text[], $2::bytea[], \
-    $3::bytea[], $4::int4[], $5::bool[], $6::text[], $7::bytea[]) \
-    AS kept (caller, key_hash, fingerprint, status, is_sealed, headers, body) \
+    SELECT caller, key_hash, fingerprint, status, is_sealed, nullif(headers, ''), body, created_at FROM unnest($1::text[], \
+    $2::bytea[], $3::bytea[], $4::int4[], $5::bool[], $6::text[], $7::bytea[], $8::bigint[]) \
+    AS kept (caller, key_hash, fingerprint, status, is_sealed, headers, body, created_at) \
     ON CONFLICT (caller, key_hash) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status, \
     is_sealed = excluded.is_sealed, headers = excluded.headers, body = excluded.body, created_at = excluded.created_at \
     WHERE answer.created_at <= $9";
@@ -94,21 +94,27 @@ pub(in super::super) async fn keep(
     answers: &[(&IdempotentCall, &Recorded)],
     now: UtcMillis,
 ) -> Result<(), StoreError> {
-    let mut columns = Columns::default();
+    let mut rows = Vec::with_capacity(answers.len());
     let mut added: BTreeMap<&str, i64> = BTreeMap::new();
     for (call, answer) in answers {
         let count = added.entry(&call.caller).or_default();
         *count = count.saturating_add(1);
-        columns.push(Row::new(0, now.get(), call, answer, body_of(call, answer)?));
+        rows.push(Row::new(0, now.get(), call, answer, body_of(call, answer)?));
     }
-    let rows = u64::try_from(answers.len()).unwrap_or(u64::MAX);
-    if db.execute_raw(statement(INSERT, columns.values(now))).await?.rows_affected() != rows {
+    let columns = Columns::of(rows);
+    let written = db.execute_raw(statement(INSERT, columns.values(end_of_keeping(now)))).await?.rows_affected();
+    if usize::try_from(written) != Ok(answers.len()) {
         return Err(StoreError::Overtaken);
     }
     let (callers, records): (Vec<String>, Vec<i64>) =
         added.into_iter().map(|(caller, added)| (caller.to_owned(), added)).unzip();
     db.execute_raw(statement(COUNT_UP, [callers.into(), records.into(), now.get().into()])).await?;
     Ok(())
+}
+
+/// Writes rows to a table that has none of them.
+pub(in super::super) async fn insert(db: &impl ConnectionTrait, rows: Vec<Row>) -> Result<(), DbErr> {
+    db.execute_raw(statement(INSERT, Columns::of(rows).values(i64::MIN))).await.map(drop)
 }
 
 /// The columns of rows that are written together.
@@ -121,9 +127,16 @@ struct Columns {
     are_sealed: Vec<bool>,
     headers: Vec<String>,
     bodies: Vec<Vec<u8>>,
+    made: Vec<i64>,
 }
 
 impl Columns {
+    fn of(rows: Vec<Row>) -> Self {
+        let mut columns = Self::default();
+        rows.into_iter().for_each(|row| columns.push(row));
+        columns
+    }
+
     fn push(&mut self, row: Row) {
         self.callers.push(row.caller);
         self.key_hashes.push(row.key_hash);
@@ -132,9 +145,11 @@ impl Columns {
         self.are_sealed.push(row.is_sealed);
         self.headers.push(row.headers.unwrap_or_default());
         self.bodies.push(row.body);
+        self.made.push(row.created_at);
     }
 
-    fn values(self, now: UtcMillis) -> [Value; 9] {
+    /// Rows that were made at this moment or before may be replaced.
+    fn values(self, replaceable: i64) -> [Value; 9] {
         [
             self.callers.into(),
             self.key_hashes.into(),
@@ -143,8 +158,8 @@ impl Columns {
             self.are_sealed.into(),
             self.headers.into(),
             self.bodies.into(),
-            now.get().into(),
-            end_of_keeping(now).into(),
+            self.made.into(),
+            replaceable.into(),
         ]
     }
 }

@@ -28,10 +28,10 @@ pub(super) const LAYERS: &[Layer] = &[
     layer(
         "store",
         &["domain"],
-        &["aws_lc_rs", "entity", "foldhash", "metrics", "migration", "sea_orm", "serde", "serde_json", "thiserror", "tokio", "uuid"],
+        &["async_trait", "aws_lc_rs", "entity", "foldhash", "metrics", "migration", "sea_orm", "serde", "serde_json", "thiserror", "tokio", "tracing", "uuid"],
     ),
     layer("snapshot", &["domain", "store"], &["arc_swap", "foldhash", "quick_cache", "tokio", "tracing"]),
-    layer("ledger", &["domain", "store"], &["foldhash", "futures_util", "hashbrown", "quick_cache", "sea_orm", "tokio", "tracing"]),
+    layer("ledger", &["domain", "store"], &["foldhash", "futures_util", "hashbrown", "metrics", "quick_cache", "sea_orm", "tokio", "tracing"]),
     layer("limiter", &["domain"], &["arc_swap", "foldhash", "hashbrown", "redis", "tokio", "tracing"]),
     layer(
         "http",
