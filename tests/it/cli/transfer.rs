@@ -64,7 +64,7 @@ async fn a_database_moves_to_postgresql_and_nothing_is_lost() {
         seen.push(admin.get(path).await.is(200).body["data"].clone());
     }
     let (embedded, postgres) = (server.terminate().setup, Postgres::start());
-    let moved = run(&embedded, &["transfer", "--from", &embedded.database_url(), "--to", &postgres.url()]).stdout;
+    let moved = run(&embedded, &["transfer", "--from", embedded.database_url(), "--to", &postgres.url()]).stdout;
     assert!(moved.contains("were moved, read back and found to be the same"), "{moved}");
 
     let server = Plimsoll::on(Setup::on_postgres(&postgres)).await;
@@ -95,7 +95,7 @@ async fn a_target_with_data_is_refused_and_stays_as_it_is() {
     let embedded = Plimsoll::with(|_| Setup::embedded()).await;
     fill(&embedded.admin()).await;
     let setup = embedded.terminate().setup;
-    let said = failure(&setup, &["transfer", "--from", &setup.database_url(), "--to", &postgres.url()]);
+    let said = failure(&setup, &["transfer", "--from", setup.database_url(), "--to", &postgres.url()]);
     assert!(said.contains("is not empty: it has rows in tier") && !said.contains("postgres://"), "{said}");
     let tiers = server.admin().get("/v1/admin/tiers").await;
     assert_eq!(tiers.items().len(), 1, "{}", tiers.text);
@@ -104,14 +104,14 @@ async fn a_target_with_data_is_refused_and_stays_as_it_is() {
 #[tokio::test]
 async fn a_database_that_is_served_is_not_moved() {
     let (server, postgres) = (Plimsoll::with(|_| Setup::embedded()).await, Postgres::start());
-    let said = failure(server.setup(), &["transfer", "--from", &server.setup().database_url(), "--to", &postgres.url()]);
+    let said = failure(server.setup(), &["transfer", "--from", server.setup().database_url(), "--to", &postgres.url()]);
     assert!(said.contains("is in use by another process"), "{said}");
 }
 
 #[tokio::test]
 async fn from_is_a_file_and_to_is_a_server() {
     let setup = Setup::embedded();
-    let (file, server) = (&*setup.database_url(), "postgres://u:hunter2@127.0.0.1:1/p");
+    let (file, server) = (setup.database_url(), "postgres://u:hunter2@127.0.0.1:1/p");
     for (from, to, named) in [(server, server, "--from"), (file, file, "--to"), (file, server, "does not exist")] {
         let said = failure(&setup, &["transfer", "--from", from, "--to", to]);
         assert!(said.contains(named) && !said.contains("hunter2"), "{said}");
