@@ -237,7 +237,8 @@ fn network(text: &str) -> Result<IpNet, String> {
     Ok(mapped.map_or(network, IpNet::V4))
 }
 
-fn secret_of(value: Option<&SecretString>, file: Option<&Path>, name: &str) -> Result<Option<SecretString>, String> {
+/// A secret from its setting, or from the file that another setting names.
+pub fn secret_of(value: Option<&SecretString>, file: Option<&Path>, name: &str) -> Result<Option<SecretString>, String> {
     let Some(file) = file else { return Ok(value.cloned()) };
     let text =
         std::fs::read_to_string(file).map_err(|error| format!("{name}_FILE: {} cannot be read: {error}", file.display()))?;

@@ -10,7 +10,9 @@ fn main() -> ExitCode {
     match plimsoll::cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("plimsoll: {}", failure.sentence);
+            if !failure.sentence.is_empty() {
+                eprintln!("plimsoll: {}", failure.sentence);
+            }
             ExitCode::from(failure.code)
         }
     }

@@ -105,7 +105,9 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     let store = opened.map_err(|error| error.to_string())?;
     let failed = |error: StoreError| format!("The database cannot be read: {error}");
     if let Some(file) = &settings.catalog {
-        by_hand::apply(&store, file, false).await?;
+        for odd in by_hand::apply_file(&store, file).await?.oddities {
+            tracing::warn!(path = odd.path, "PLIMSOLL_CATALOG: {} {}", odd.path, odd.message);
+        }
     }
     let new_admin_key = if admin_key.is_none() && !store.has_api_keys().await.map_err(failed)? {
         Some(make_admin_key(&store, "first admin key".to_owned()).await?)

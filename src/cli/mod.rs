@@ -2,9 +2,11 @@
 
 mod backup;
 mod catalog_file;
+mod catalog_report;
 mod doctor;
 mod keys;
 mod quickstart;
+mod remote;
 mod transfer;
 
 use std::io::{ErrorKind, Write};
@@ -69,7 +71,7 @@ enum Command {
 /// Why the program ends before its work is done.
 #[derive(Debug)]
 pub struct Failure {
-    /// A sentence for whoever started it.
+    /// A sentence for whoever started it; empty when what was printed says it all.
     pub sentence: String,
     /// The exit code.
     pub code: u8,
@@ -81,16 +83,33 @@ impl From<String> for Failure {
     }
 }
 
-/// Settings that cannot be: the exit code of the command line's own errors.
-fn misused(sentence: String) -> Failure {
-    Failure { sentence, code: 2 }
+/// The exit code of the command line's own errors.
+const MISUSED: u8 = 2;
+
+/// Settings that cannot be. Of `catalog diff`, whose 2 says that there is a difference, they are errors like all others.
+fn misused(sentence: String, is_diff: bool) -> Failure {
+    Failure { sentence, code: if is_diff { 1 } else { MISUSED } }
+}
+
+/// Whether it is `catalog diff` that was started, understood or not.
+fn is_diff() -> bool {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    words.iter().zip(words.iter().skip(1)).any(|(command, next)| command == "catalog" && next == "diff")
+}
+
+/// Prints what the command line says of itself: help that was asked for, or what cannot be understood.
+fn unparsed(error: &clap::Error) -> Result<Cli, Failure> {
+    // There is nothing left to do if even that cannot be written.
+    drop(error.print());
+    if error.use_stderr() { Err(misused(String::new(), is_diff())) } else { Err(Failure { sentence: String::new(), code: 0 }) }
 }
 
 /// Runs the command that was given. Errors are sentences.
 pub fn run() -> Result<(), Failure> {
+    let misused = |sentence| misused(sentence, is_diff());
     // An unknown variable first: clap would name the settings that it knows only.
     check_variables::<Cli>().map_err(misused)?;
-    let Cli { log, command } = Cli::parse();
+    let Cli { log, command } = Cli::try_parse().or_else(|error| unparsed(&error))?;
     telemetry::start_logs(&log.log, log.log_format).map_err(misused)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("The runtime cannot be started: {error}"))?;

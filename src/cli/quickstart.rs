@@ -57,7 +57,7 @@ async fn prepare(store: &Store) -> Result<(), String> {
     let (plan, _) = store.plan().await.map_err(|error| error.to_string())?;
     // What was changed since the first start stays.
     if plan.limit_keys.is_empty() {
-        apply_text(store, PLAN, false).await?;
+        apply_text(store, PLAN).await?;
     }
     for (id, tier, name) in ORGS {
         let id = OrgId::parse(id).map_err(|invalid| invalid.0)?;

@@ -15,6 +15,7 @@ pub mod issue;
 pub mod limit_key;
 pub mod masked;
 pub mod names;
+pub mod oddity;
 pub mod plan;
 pub mod refusal;
 pub mod removed_endpoint;

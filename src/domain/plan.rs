@@ -1,6 +1,6 @@
 //! A plan as one document: limit keys, tiers and their values; what differs between two plans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -50,6 +50,16 @@ impl Plan {
         merged
     }
 
+    /// What `change` says and nothing else, as it would be if it followed on this plan.
+    #[must_use]
+    pub fn replaced_by(&self, change: &Self) -> Self {
+        let mut replaced = change.clone();
+        for (name, limit_key) in &mut replaced.limit_keys {
+            limit_key.keep_archive_date(self.limit_keys.get(name));
+        }
+        replaced
+    }
+
     /// Every value whose limit key does not exist or takes another form, and every replacement that is none.
     pub fn contradictions(&self) -> Vec<Issue> {
         let mut issues: Vec<Issue> = self.limit_keys.values().filter_map(|key| self.bad_replacement(key)).collect();
@@ -74,36 +84,76 @@ impl Plan {
         let message = match (*replacement == limit_key.name, self.limit_keys.contains_key(replacement)) {
             (true, _) => "must be another limit key",
             (false, false) => "there is no such limit key",
+            (false, true) if self.is_replaced_by_itself(limit_key) => "replacements must not go round in a circle",
             (false, true) => return None,
         };
         Some(Issue::new(format!("limitKeys.{}.replacement", limit_key.name), message))
     }
 
-    /// What has to change to get from here to `target`, in a stable order.
-    /// Only additions and replacements: nothing is ever deleted.
+    /// Whether its replacement's replacement, and so on, is the limit key itself.
+    fn is_replaced_by_itself(&self, limit_key: &LimitKey) -> bool {
+        let next = |key: &LimitKey| self.limit_keys.get(key.archived.as_ref()?.replacement.as_ref()?);
+        let mut seen = BTreeSet::from([&limit_key.name]);
+        let mut current = limit_key;
+        while let Some(following) = next(current) {
+            if !seen.insert(&following.name) {
+                return following.name == limit_key.name;
+            }
+            current = following;
+        }
+        false
+    }
+
+    /// What has to change to get from here to `target`, in a stable order: limit keys, then each tier and its values.
     pub fn changes_to(&self, target: &Self) -> Vec<Change> {
         let mut changes = Vec::new();
-        for (name, limit_key) in &target.limit_keys {
-            let before = self.limit_keys.get(name);
-            if before != Some(limit_key) {
-                changes.push(Change::LimitKey { before: before.cloned(), after: limit_key.clone() });
+        for name in names_of(&self.limit_keys, &target.limit_keys) {
+            match (self.limit_keys.get(name), target.limit_keys.get(name)) {
+                (before, Some(after)) if before != Some(after) => {
+                    changes.push(Change::LimitKey { before: before.cloned(), after: after.clone() });
+                }
+                (Some(before), None) => changes.push(Change::Gone(Gone::LimitKey(before.clone()))),
+                (_, _) => {}
             }
         }
-        for (name, tier) in &target.tiers {
-            let before = self.tiers.get(name);
-            if before.is_none_or(|before| (&before.name, &before.description) != (&tier.name, &tier.description)) {
-                changes.push(Change::Tier { name: name.clone(), before: before.cloned(), after: tier.clone() });
-            }
-            for (limit_key, value) in &tier.limits {
-                let before = before.and_then(|before| before.limits.get(limit_key)).copied();
-                if before != Some(*value) {
-                    let limit_key = limit_key.clone();
-                    changes.push(Change::Limit { tier: name.clone(), limit_key, before, after: *value });
-                }
-            }
+        let none = BTreeMap::new();
+        for name in names_of(&self.tiers, &target.tiers) {
+            let (before, after) = (self.tiers.get(name), target.tiers.get(name));
+            changes.extend(changed_tier(name, before, after));
+            let limits = [before, after].map(|tier| tier.map_or(&none, |tier| &tier.limits));
+            changes.extend(changed_limits(name, limits));
         }
         changes
     }
+}
+
+fn names_of<'a, K: Ord, T>(one: &'a BTreeMap<K, T>, other: &'a BTreeMap<K, T>) -> BTreeSet<&'a K> {
+    one.keys().chain(other.keys()).collect()
+}
+
+fn changed_tier(name: &TierName, before: Option<&Tier>, after: Option<&Tier>) -> Option<Change> {
+    let texts = |tier: &Tier| (tier.name.clone(), tier.description.clone());
+    match (before, after) {
+        (before, Some(after)) if before.map(texts) != Some(texts(after)) => {
+            Some(Change::Tier { name: name.clone(), before: before.cloned(), after: after.clone() })
+        }
+        (Some(before), None) => Some(Change::Gone(Gone::Tier { name: name.clone(), before: before.clone() })),
+        (_, _) => None,
+    }
+}
+
+type Limits = BTreeMap<LimitKeyName, Value>;
+
+fn changed_limits(tier: &TierName, [before, after]: [&Limits; 2]) -> Vec<Change> {
+    let change = |limit_key: &LimitKeyName| {
+        let (tier, limit_key) = (tier.clone(), limit_key.clone());
+        match (before.get(&limit_key).copied(), after.get(&limit_key).copied()) {
+            (before, Some(after)) if before != Some(after) => Some(Change::Limit { tier, limit_key, before, after }),
+            (Some(before), None) => Some(Change::Gone(Gone::Limit { tier, limit_key, before })),
+            (_, _) => None,
+        }
+    };
+    names_of(before, after).into_iter().filter_map(change).collect()
 }
 
 /// One thing that differs.
@@ -136,15 +186,44 @@ pub enum Change {
         /// As it is to be.
         after: Value,
     },
+    /// Something is there no more.
+    Gone(Gone),
+}
+
+/// What is to be there no more, as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// A limit key.
+    LimitKey(LimitKey),
+    /// A tier; its values are changes of their own.
+    Tier {
+        /// Which.
+        name: TierName,
+        /// As it is.
+        before: Tier,
+    },
+    /// A tier's value.
+    Limit {
+        /// Whose.
+        tier: TierName,
+        /// Of what.
+        limit_key: LimitKeyName,
+        /// As it is.
+        before: Value,
+    },
 }
 
 impl Change {
     /// Where in the document it is.
     pub fn path(&self) -> String {
         match self {
-            Self::LimitKey { after, .. } => format!("limitKeys.{}", after.name),
-            Self::Tier { name, .. } => format!("tiers.{name}"),
-            Self::Limit { tier, limit_key, .. } => format!("tiers.{tier}.limits.{limit_key}"),
+            Self::LimitKey { after: LimitKey { name, .. }, .. } | Self::Gone(Gone::LimitKey(LimitKey { name, .. })) => {
+                format!("limitKeys.{name}")
+            }
+            Self::Tier { name, .. } | Self::Gone(Gone::Tier { name, .. }) => format!("tiers.{name}"),
+            Self::Limit { tier, limit_key, .. } | Self::Gone(Gone::Limit { tier, limit_key, .. }) => {
+                format!("tiers.{tier}.limits.{limit_key}")
+            }
         }
     }
 }

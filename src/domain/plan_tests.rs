@@ -51,6 +51,17 @@ fn apply(plan: &mut Plan, change: Change) {
         Change::Limit { tier, limit_key, after, .. } => {
             plan.tiers.get_mut(&tier).expect("its tier comes first").limits.insert(limit_key, after);
         }
+        Change::Gone(Gone::LimitKey(before)) => {
+            assert_eq!(plan.limit_keys.remove(&before.name), Some(before));
+        }
+        Change::Gone(Gone::Tier { name, before }) => {
+            assert_eq!(plan.tiers.remove(&name), Some(before));
+        }
+        // It may have gone with its tier.
+        Change::Gone(Gone::Limit { tier, limit_key, before }) => {
+            let held = plan.tiers.get_mut(&tier).map(|tier| tier.limits.remove(&limit_key));
+            assert!(held.is_none_or(|held| held == Some(before)));
+        }
     }
 }
 
@@ -90,6 +101,18 @@ fn a_change_says_where_it_is() {
     let changes = Plan::default().changes_to(&Plan { limit_keys, tiers });
     let paths: Vec<String> = changes.iter().map(Change::path).collect();
     assert_eq!(paths, ["limitKeys.seats", "tiers.free", "tiers.free.limits.seats"]);
+}
+
+#[test]
+fn replacements_that_go_round_in_a_circle_contradict_each_other_and_those_that_lead_to_it_do_not() {
+    let replaced_by = |name: &str, replacement: &str| {
+        let archived = Some(Archived { at: now(), replacement: Some(named(replacement)) });
+        (named(name), LimitKey { archived, ..limit_key(name, Rule::Count) })
+    };
+    let limit_keys = BTreeMap::from([replaced_by("a", "b"), replaced_by("b", "c"), replaced_by("c", "b")]);
+    let found: Vec<String> =
+        Plan { limit_keys, ..Plan::default() }.contradictions().into_iter().map(|issue| issue.path).collect();
+    assert_eq!(found, ["limitKeys.b.replacement", "limitKeys.c.replacement"]);
 }
 
 #[test]
@@ -139,14 +162,27 @@ proptest! {
     /// The list of changes is complete and exact: doing them one by one gives the target.
     #[test]
     fn changes_lead_to_the_target(base in plans(), change in plans()) {
-        let target = base.merged_with(&change);
-        let mut plan = base.clone();
-        for change in base.changes_to(&target) {
-            let before = plan.clone();
-            apply(&mut plan, change);
-            prop_assert_ne!(&plan, &before);
+        for target in [base.merged_with(&change), base.replaced_by(&change)] {
+            let mut plan = base.clone();
+            for change in base.changes_to(&target) {
+                let before = plan.clone();
+                let is_value_of_gone_tier =
+                    matches!(&change, Change::Gone(Gone::Limit { tier, .. }) if !plan.tiers.contains_key(tier));
+                apply(&mut plan, change);
+                prop_assert!(is_value_of_gone_tier || plan != before);
+            }
+            prop_assert_eq!(plan, target);
         }
-        prop_assert_eq!(plan, target);
+    }
+
+    /// What is replaced says what the change says and nothing else.
+    #[test]
+    fn a_replacement_keeps_nothing_but_archive_dates(base in plans(), change in plans()) {
+        let replaced = base.replaced_by(&change);
+        prop_assert_eq!(&replaced.tiers, &change.tiers);
+        prop_assert!(replaced.limit_keys.keys().eq(change.limit_keys.keys()));
+        prop_assert_eq!(&base.merged_with(&replaced), &base.merged_with(&change));
+        prop_assert_eq!(base.replaced_by(&base), base);
     }
 
     /// A contradiction is found for each value without a limit key of its form, and for no other.

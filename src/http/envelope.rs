@@ -328,7 +328,9 @@ impl PartialSchema for ErrorEnvelope {
             .required("path")
             .property("message", ObjectBuilder::new().schema_type(Type::String).description(Some("What is wrong there.")))
             .required("message");
-        let issues = utoipa::openapi::ArrayBuilder::new().items(issue).description(Some("400: everything that is wrong."));
+        let issues = utoipa::openapi::ArrayBuilder::new()
+            .items(issue)
+            .description(Some("400: everything that is wrong. 409 of a catalogue: everything that cannot be deleted."));
         let meta = error_meta().property("issues", issues);
         let sentence = ObjectBuilder::new().schema_type(Type::String).description(Some("What people should read."));
         let object = ObjectBuilder::new().property("data", null()).required("data");

@@ -39,6 +39,8 @@ pub enum ApiError {
     Duplicate(String),
     /// 409: it is in use, or in another state.
     StateConflict(String),
+    /// 409: what is to be deleted is in use, each with its path.
+    InUse(Vec<Issue>),
     /// 409: the idempotency key was used for something else.
     IdempotencyKeyReused,
     /// 409: the first request with this idempotency key is still running.
@@ -71,7 +73,7 @@ impl ApiError {
             Self::MethodNotAllowed(_) => (405, "method_not_allowed"),
             Self::RequestTimeout => (408, "request_timeout"),
             Self::Duplicate(_) => (409, "duplicate"),
-            Self::StateConflict(_) => (409, "state_conflict"),
+            Self::StateConflict(_) | Self::InUse(_) => (409, "state_conflict"),
             Self::IdempotencyKeyReused => (409, "idempotency_key_reused"),
             Self::IdempotencyInProgress => (409, "idempotency_in_progress"),
             Self::PreconditionFailed => (412, "precondition_failed"),
@@ -94,6 +96,7 @@ impl ApiError {
             Self::MethodNotAllowed(allowed) => format!("This method is not allowed here. Allowed: {allowed}"),
             Self::RequestTimeout => "The request took too long to arrive".to_owned(),
             Self::Duplicate(sentence) | Self::StateConflict(sentence) => sentence.clone(),
+            Self::InUse(issues) => with_first("What is to be deleted is in use", issues),
             Self::IdempotencyKeyReused => "This Idempotency-Key was used for another request".to_owned(),
             Self::IdempotencyInProgress => "The first request with this Idempotency-Key is still running".to_owned(),
             Self::PreconditionFailed => "The resource has changed: the precondition does not hold".to_owned(),
@@ -114,7 +117,8 @@ impl ApiError {
         let (_, code) = self.kind();
         let mut meta = Map::new();
         meta.insert("code".to_owned(), Json::from(code));
-        if let Self::InvalidBody(issues) | Self::InvalidQuery(issues) | Self::InvalidParams(issues) = self {
+        if let Self::InvalidBody(issues) | Self::InvalidQuery(issues) | Self::InvalidParams(issues) | Self::InUse(issues) = self
+        {
             let shown: Vec<Issue> = issues.iter().map(shown).collect();
             meta.insert("issues".to_owned(), json!(shown));
         }
@@ -136,6 +140,7 @@ impl ApiError {
             | Self::RequestTimeout
             | Self::Duplicate(_)
             | Self::StateConflict(_)
+            | Self::InUse(_)
             | Self::IdempotencyKeyReused
             | Self::IdempotencyInProgress
             | Self::PreconditionFailed
@@ -215,6 +220,7 @@ impl From<&StoreError> for ApiError {
             StoreError::NoReservation => Self::NotFound("reservation"),
             StoreError::Duplicate(sentence) => Self::Duplicate(sentence.clone()),
             StoreError::Conflict(sentence) => Self::StateConflict(sentence.clone()),
+            StoreError::InUse(issues) => Self::InUse(issues.clone()),
             StoreError::PreconditionFailed => Self::PreconditionFailed,
             StoreError::Invalid(issues) => Self::InvalidBody(issues.clone()),
             StoreError::Gone { replacement } => {

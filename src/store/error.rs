@@ -22,6 +22,9 @@ pub enum StoreError {
     /// The present state does not allow it.
     #[error("{0}")]
     Conflict(String),
+    /// What is to be deleted is in use, each with its path.
+    #[error("What is to be deleted is in use")]
+    InUse(Vec<Issue>),
     /// The caller's picture of the present state no longer holds.
     #[error("The record has changed since it was read")]
     PreconditionFailed,
@@ -75,6 +78,7 @@ impl StoreError {
             | Self::NoReservation
             | Self::Duplicate(_)
             | Self::Conflict(_)
+            | Self::InUse(_)
             | Self::PreconditionFailed
             | Self::Invalid(_)
             | Self::Gone { .. } => true,

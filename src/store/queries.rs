@@ -3,13 +3,16 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use entity::{api_key, api_key_rate, api_key_scope, api_key_secret, limit_key, org, org_override, scope, tier, tier_limit};
+use entity::{
+    api_key, api_key_rate, api_key_scope, api_key_secret, catalogue_revision, limit_key, org, org_override, scope, tier,
+    tier_limit,
+};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::error::StoreError;
 use super::lists::{Listing, PageRequest};
 use super::records::{ApiKeyInfo, OrgFacts, OverrideInfo, Stored, TierInfo, TierLimit};
-use super::rows::{Key, Record, stored, text, value};
+use super::rows::{Key, Record, stored, text, unsigned, value};
 use crate::domain::api_key::OwnRates;
 use crate::domain::limit_key::LimitKey;
 use crate::domain::names::{OrgId, ScopeName};
@@ -61,6 +64,12 @@ pub(super) async fn page<R: Record, C: ColumnTrait>(
     let (rows, next) = page_of_rows(db, select, key, page, key_of).await?;
     let items = rows.iter().map(stored).collect::<Result<_, _>>()?;
     Ok(Listing { items, next })
+}
+
+/// The revision of the latest change; 0 before the first.
+pub(super) async fn revision(db: &impl ConnectionTrait) -> Result<u64, StoreError> {
+    let row = catalogue_revision::Entity::find_by_id(1).one(db).await?;
+    Ok(row.map_or(0, |row| unsigned(row.value)))
 }
 
 /// Everything that the catalogue says.

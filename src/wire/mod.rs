@@ -1,6 +1,7 @@
 //! The written forms that HTTP bodies and catalogue files share: strict parsing that names every
 //! issue at once, and the schemas that document them.
 
+pub mod difference;
 pub mod entries;
 mod issues;
 pub mod limit_key;

@@ -10,7 +10,7 @@ use super::entries::Entries;
 use super::limit_key::LimitKeyBody;
 use super::{Issues, parse};
 use crate::domain::issue::Issue;
-use crate::domain::limit_key::{LimitKey, MAX_DESCRIPTION, MAX_LABEL, WrittenLimitKey, check_text};
+use crate::domain::limit_key::{Kind, MAX_DESCRIPTION, MAX_LABEL, WrittenLimitKey, check_text};
 use crate::domain::names::{LimitKeyName, TierName};
 use crate::domain::plan::{Plan, Tier};
 use crate::domain::time::UtcMillis;
@@ -59,8 +59,12 @@ impl PlanDocument {
 
     /// The plan that the document says.
     pub fn into_plan(self, known: &Plan, now: UtcMillis) -> Result<Plan, Vec<Issue>> {
-        let mut issues = Vec::new();
+        let mut issues = self.lost_replacements(known);
         let mut plan = Plan::default();
+        // Also of those that are wrong in themselves: their values are not wrong for that.
+        let mut kinds: BTreeMap<LimitKeyName, Kind> =
+            known.limit_keys.iter().map(|(name, limit_key)| (name.clone(), limit_key.kind())).collect();
+        kinds.extend(self.limit_keys.0.iter().map(|(name, body)| (name.clone(), body.kind)));
         for (name, body) in self.limit_keys.0 {
             let prefix = format!("limitKeys.{name}.");
             match WrittenLimitKey::from(body).named(name.clone(), &prefix, now) {
@@ -69,9 +73,6 @@ impl PlanDocument {
             }
         }
         for (name, document) in self.tiers.0 {
-            let kind_of = |limit_key: &LimitKeyName| {
-                plan.limit_keys.get(limit_key).or_else(|| known.limit_keys.get(limit_key)).map(LimitKey::kind)
-            };
             let mut tier = Tier {
                 name: document.name.unwrap_or_else(|| name.to_string()),
                 description: document.description.unwrap_or_default(),
@@ -82,7 +83,7 @@ impl PlanDocument {
             }
             for (limit_key, written) in document.limits.0 {
                 let path = format!("tiers.{name}.limits.{limit_key}");
-                match kind_of(&limit_key).map(|kind| written.for_kind_at(kind, &path)) {
+                match kinds.get(&limit_key).map(|kind| written.for_kind_at(*kind, &path)) {
                     Some(Ok(value)) => drop(tier.limits.insert(limit_key, value)),
                     Some(Err(issue)) => issues.push(issue),
                     None => issues.push(Issue::new(path, "there is no such limit key")),
@@ -91,5 +92,16 @@ impl PlanDocument {
             plan.tiers.insert(name, tier);
         }
         if issues.is_empty() { Ok(plan) } else { Err(issues) }
+    }
+
+    /// Replacements that neither the document nor the known plan has.
+    fn lost_replacements(&self, known: &Plan) -> Vec<Issue> {
+        let lost = |(name, body): (&LimitKeyName, &LimitKeyBody)| {
+            let replacement = body.replacement.as_ref()?;
+            let is_known = self.limit_keys.0.contains_key(replacement) || known.limit_keys.contains_key(replacement);
+            let message = if name == replacement { "must be another limit key" } else { "there is no such limit key" };
+            (name == replacement || !is_known).then(|| Issue::new(format!("limitKeys.{name}.replacement"), message))
+        };
+        self.limit_keys.0.iter().filter_map(lost).collect()
     }
 }

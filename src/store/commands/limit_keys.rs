@@ -1,8 +1,11 @@
 //! Changes of limit keys.
 
-use entity::{api_key_rate, limit_key, limit_key_use, org_override, tier_limit};
+use std::collections::HashSet;
+
+use entity::{limit_key, limit_key_use, org_override, tier_limit};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
+use super::super::plan_changes::rate_holder;
 use super::super::{Command, Created, StoreError, Stored, WriteTx};
 use crate::domain::limit_key::{Archived, LimitKey};
 use crate::domain::names::LimitKeyName;
@@ -60,12 +63,24 @@ impl Command for ArchiveLimitKey {
     }
 }
 
+/// Refuses a replacement that does not exist, or that is replaced, in the end, by the limit key itself.
 async fn check_replacement(tx: &WriteTx, name: &LimitKeyName, replacement: &LimitKeyName) -> Result<(), StoreError> {
     if replacement == name {
         return Err(StoreError::invalid("replacement", "must be another limit key"));
     }
-    let found = tx.find::<LimitKey>(replacement.as_str()).await?;
-    found.map(|_| ()).ok_or_else(|| StoreError::invalid("replacement", "there is no such limit key"))
+    let (mut next, mut seen) = (replacement.clone(), HashSet::from([name.clone()]));
+    while seen.insert(next.clone()) {
+        let found = tx.find::<LimitKey>(next.as_str()).await?;
+        let found = found.ok_or_else(|| StoreError::invalid("replacement", "there is no such limit key"))?;
+        match found.value.archived.and_then(|archived| archived.replacement) {
+            Some(following) if following == *name => {
+                return Err(StoreError::invalid("replacement", "replacements must not go round in a circle"));
+            }
+            Some(following) => next = following,
+            None => break,
+        }
+    }
+    Ok(())
 }
 
 /// Deletes a limit key that nothing names.
@@ -107,11 +122,5 @@ async fn value_holder(tx: &WriteTx, name: &LimitKeyName) -> Result<Option<String
     if let Some(row) = overrides.one(tx.db()).await? {
         return Ok(Some(format!("an override of the org {}", row.org)));
     }
-    Ok(rate_holder(tx, name).await?.map(|key| format!("the API key {key}")))
-}
-
-/// Some API key that has a rate of its own for this limit key.
-pub(super) async fn rate_holder(tx: &WriteTx, name: &LimitKeyName) -> Result<Option<String>, StoreError> {
-    let rates = api_key_rate::Entity::find().filter(api_key_rate::Column::LimitKey.eq(name.as_str())).limit(1);
-    Ok(rates.one(tx.db()).await?.map(|row| row.key_id))
+    Ok(rate_holder(tx.db(), name).await?.map(|key| format!("the API key {key}")))
 }

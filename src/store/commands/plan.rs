@@ -2,92 +2,60 @@
 
 use std::collections::{HashMap, HashSet};
 
-use entity::{org_override, tier_limit};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use entity::tier_limit;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use super::super::plan_changes::{PlanChanges, plan_changes, plan_revision, reformed};
 use super::super::rows::{Record, stored};
-use super::super::{Command, StoreError, Stored, TierInfo, TierLimit, WriteTx, queries};
-use super::limit_keys::rate_holder;
-use crate::domain::issue::Issue;
-use crate::domain::limit_key::{Kind, LimitKey};
+use super::super::{Command, StoreError, Stored, TierInfo, TierLimit, WriteTx};
+use crate::domain::limit_key::LimitKey;
 use crate::domain::names::{LimitKeyName, TierName};
-use crate::domain::plan::{Change, Plan, Tier};
+use crate::domain::plan::{Change, Gone, Plan, Tier};
+use crate::domain::value::Value;
 
-/// Brings the catalogue to what a document says. What the document does not name stays; nothing is deleted.
+/// Brings the catalogue to what a document says.
 #[derive(Clone, Debug)]
 pub struct ApplyPlan {
     /// The document.
     pub change: Plan,
+    /// Whether what the document does not name is deleted; otherwise it stays.
+    pub prune: bool,
     /// Only answer what would change.
     pub dry_run: bool,
 }
 
 impl Command for ApplyPlan {
-    type Output = Vec<Change>;
+    type Output = PlanChanges;
 
-    /// What the caller expects is the revision of the catalogue as a whole.
+    /// What the caller expects is the revision of the catalogue's last change.
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
-        tx.context().expected.check(Some(tx.revision()))?;
-        let current = queries::plan(tx.db()).await?;
-        let target = current.merged_with(&self.change);
-        let changes = current.changes_to(&target);
-        let mut issues = target.contradictions();
-        issues.extend(overridden_kinds(tx, &changes).await?);
-        if !issues.is_empty() {
-            return Err(StoreError::Invalid(issues));
+        let revision = plan_revision(tx.db()).await?;
+        tx.context().expected.check(Some(revision))?;
+        let mut found = plan_changes(tx.db(), &self.change, self.prune, revision).await?;
+        if !self.dry_run && !found.changes.is_empty() {
+            write(tx, &found.changes).await?;
+            found.revision = tx.revision();
         }
-        if !self.dry_run {
-            write(tx, &changes).await?;
-        }
-        Ok(changes)
-    }
-}
-
-/// The limit keys that exist and whose values are to take another form.
-fn reformed(changes: &[Change]) -> impl Iterator<Item = &LimitKey> {
-    changes.iter().filter_map(|change| match change {
-        Change::LimitKey { before: Some(before), after } if !before.default.fits(after.kind()) => Some(after),
-        Change::LimitKey { .. } | Change::Tier { .. } | Change::Limit { .. } => None,
-    })
-}
-
-async fn overridden_kinds(tx: &WriteTx, changes: &[Change]) -> Result<Vec<Issue>, StoreError> {
-    let mut issues = Vec::new();
-    for limit_key in reformed(changes) {
-        let held = org_override::Entity::find().filter(org_override::Column::LimitKey.eq(limit_key.name.as_str())).limit(1);
-        if let Some(row) = held.one(tx.db()).await? {
-            let message = format!("cannot change while an override of the org {} holds a value of the old form", row.org);
-            issues.push(Issue::new(format!("limitKeys.{}.kind", limit_key.name), message));
-        }
-    }
-    for limit_key in changes.iter().filter_map(no_longer_rate) {
-        if let Some(key) = rate_holder(tx, &limit_key.name).await? {
-            let message = format!("cannot change while the API key {key} has a rate of its own");
-            issues.push(Issue::new(format!("limitKeys.{}.kind", limit_key.name), message));
-        }
-    }
-    Ok(issues)
-}
-
-/// The limit key, if it is to be of another kind than rate. Its values may well keep their form.
-fn no_longer_rate(change: &Change) -> Option<&LimitKey> {
-    match change {
-        Change::LimitKey { before: Some(before), after } if before.kind() == Kind::Rate && after.kind() != Kind::Rate => {
-            Some(after)
-        }
-        Change::LimitKey { .. } | Change::Tier { .. } | Change::Limit { .. } => None,
+        Ok(found)
     }
 }
 
 async fn write(tx: &mut WriteTx, changes: &[Change]) -> Result<(), StoreError> {
     let mut retired = retire_values(tx, changes).await?;
+    for (tier, limit_key, before) in changes.iter().filter_map(gone_value) {
+        let value = TierLimit { tier: tier.clone(), limit_key: limit_key.clone(), value: before };
+        match retired.remove(&value.key()) {
+            Some(_) => tx.note_deletion(&value),
+            None => tx.delete(&value).await?,
+        }
+    }
     for limit_key in replacements_first(tx, changes).await? {
         let before = tx.find::<LimitKey>(limit_key.name.as_str()).await?;
         tx.put(before, limit_key.clone()).await?;
     }
     for change in changes {
         match change {
-            Change::LimitKey { .. } => {}
+            Change::LimitKey { .. } | Change::Gone(_) => {}
             Change::Tier { name, after, .. } => write_tier(tx, name, after).await?,
             Change::Limit { tier, limit_key, after, .. } => {
                 let value = TierLimit { tier: tier.clone(), limit_key: limit_key.clone(), value: *after };
@@ -98,13 +66,50 @@ async fn write(tx: &mut WriteTx, changes: &[Change]) -> Result<(), StoreError> {
             }
         }
     }
+    delete_rest(tx, changes).await
+}
+
+fn gone_value(change: &Change) -> Option<(&TierName, &LimitKeyName, Value)> {
+    match change {
+        Change::Gone(Gone::Limit { tier, limit_key, before }) => Some((tier, limit_key, *before)),
+        Change::Gone(Gone::LimitKey(_) | Gone::Tier { .. })
+        | Change::LimitKey { .. }
+        | Change::Tier { .. }
+        | Change::Limit { .. } => None,
+    }
+}
+
+/// Deletes tiers and limit keys, whose values are gone. One that is replaced goes before its replacement.
+async fn delete_rest(tx: &mut WriteTx, changes: &[Change]) -> Result<(), StoreError> {
+    let mut waiting: Vec<&LimitKey> = Vec::new();
+    for change in changes {
+        match change {
+            Change::Gone(Gone::Tier { name, before }) => tx.delete(&tier_info(name, before)).await?,
+            Change::Gone(Gone::LimitKey(before)) => waiting.push(before),
+            Change::Gone(Gone::Limit { .. }) | Change::LimitKey { .. } | Change::Tier { .. } | Change::Limit { .. } => {}
+        }
+    }
+    while !waiting.is_empty() {
+        let replacing: HashSet<&LimitKeyName> = waiting.iter().copied().filter_map(replacement).collect();
+        let (blocked, free): (Vec<&LimitKey>, Vec<_>) = waiting.into_iter().partition(|key| replacing.contains(&key.name));
+        if free.is_empty() {
+            return Err(StoreError::Internal("The limit keys to delete replace each other".to_owned()));
+        }
+        for limit_key in free {
+            tx.delete(limit_key).await?;
+        }
+        waiting = blocked;
+    }
     Ok(())
 }
 
 async fn write_tier(tx: &mut WriteTx, name: &TierName, tier: &Tier) -> Result<(), StoreError> {
     let before = tx.find::<TierInfo>(name.as_str()).await?;
-    let (display_name, description) = (tier.name.clone(), tier.description.clone());
-    tx.put(before, TierInfo { name: name.clone(), display_name, description }).await.map(|_| ())
+    tx.put(before, tier_info(name, tier)).await.map(|_| ())
+}
+
+fn tier_info(name: &TierName, tier: &Tier) -> TierInfo {
+    TierInfo { name: name.clone(), display_name: tier.name.clone(), description: tier.description.clone() }
 }
 
 async fn write_value(tx: &mut WriteTx, value: TierLimit) -> Result<(), StoreError> {
@@ -113,7 +118,7 @@ async fn write_value(tx: &mut WriteTx, value: TierLimit) -> Result<(), StoreErro
 }
 
 /// Takes out the values whose form is to change, which would stand in the way of their limit keys' new kinds.
-/// All of them are put back in the new form: a plan that left one out would contradict itself.
+/// All of them are put back in the new form, or gone: a plan that left one out would contradict itself.
 async fn retire_values(tx: &WriteTx, changes: &[Change]) -> Result<HashMap<(String, String), Stored<TierLimit>>, StoreError> {
     let mut retired = HashMap::new();
     for limit_key in reformed(changes) {
@@ -146,7 +151,7 @@ async fn replacements_first<'a>(tx: &WriteTx, changes: &'a [Change]) -> Result<V
         let is_blocked = |limit_key: &&LimitKey| replacement(limit_key).is_some_and(|name| unwritten.contains(name));
         let (blocked, free): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_blocked);
         if free.is_empty() {
-            return Err(StoreError::Invalid(blocked.into_iter().map(circular).collect()));
+            return Err(StoreError::Internal("The limit keys to write replace each other".to_owned()));
         }
         for limit_key in &free {
             unwritten.remove(&limit_key.name);
@@ -159,8 +164,4 @@ async fn replacements_first<'a>(tx: &WriteTx, changes: &'a [Change]) -> Result<V
 
 fn replacement(limit_key: &LimitKey) -> Option<&LimitKeyName> {
     limit_key.archived.as_ref()?.replacement.as_ref()
-}
-
-fn circular(limit_key: &LimitKey) -> Issue {
-    Issue::new(format!("limitKeys.{}.replacement", limit_key.name), "replacements must not go round in a circle")
 }

@@ -87,7 +87,7 @@ async fn a_limit_key_that_a_key_names_stays_and_stays_a_rate() {
     assert!(is_conflict(&db.run(delete()).await));
     assert!(is_conflict(&db.run(PutLimitKey { limit_key: limit_key("minute", Rule::Count) }).await));
     let to_count = Plan { limit_keys: [(p("minute"), limit_key("minute", Rule::Count))].into(), ..Plan::default() };
-    let apply = |dry_run| ApplyPlan { change: to_count.clone(), dry_run };
+    let apply = |dry_run| ApplyPlan { change: to_count.clone(), prune: false, dry_run };
     assert_eq!(paths(db.run(apply(true)).await), ["limitKeys.minute.kind"]);
     assert_eq!(paths(db.run(apply(false)).await), ["limitKeys.minute.kind"]);
     db.limit_key("minute", Rule::Rate { window_seconds: 1, bucket: "b".to_owned(), per_request: false }).await;

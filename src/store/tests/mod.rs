@@ -14,6 +14,7 @@ mod opening;
 mod orgs;
 mod paging;
 mod plan;
+mod plan_random;
 mod revisions;
 
 use std::str::FromStr;

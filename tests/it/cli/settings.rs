@@ -89,6 +89,22 @@ fn a_wrong_setting_stops_the_start_with_a_sentence_that_names_it() {
 }
 
 #[test]
+fn settings_of_a_service_to_ask_stop_a_command_with_a_sentence_that_names_them() {
+    let address = ("PLIMSOLL_SERVER", "http://127.0.0.1:9");
+    let table: [(&[(&str, &str)], &str); 4] = [
+        (&[address], "PLIMSOLL_API_KEY"),
+        (&[address, ("PLIMSOLL_API_KEY_FILE", "/nowhere/key")], "PLIMSOLL_API_KEY_FILE"),
+        (&[address, ("PLIMSOLL_API_KEY", "hunter2"), ("PLIMSOLL_API_KEY_FILE", "/nowhere/key")], "api-key-file"),
+        (&[("PLIMSOLL_SERVER", "nonsense"), ("PLIMSOLL_API_KEY", "hunter2")], "nonsense"),
+    ];
+    for (settings, named) in table {
+        let setup = settings.iter().fold(Setup::new(), |setup, (name, value)| setup.variable(name, *value));
+        let sentence = failure(&setup, &["catalog", "export"]);
+        assert!(sentence.contains(named) && !sentence.contains("hunter2"), "{settings:?}: {sentence}");
+    }
+}
+
+#[test]
 fn an_unknown_variable_stops_every_command_and_nothing_is_made() {
     let setup = Setup::new().variable("PLIMSOLL_DATABASE", "sqlite://x.db");
     for command in [["migrate"].as_slice(), &["openapi"], &["keys", "create", "--name", "x"], &["catalog", "export"]] {

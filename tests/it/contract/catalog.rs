@@ -129,3 +129,119 @@ async fn a_replacement_must_be_another_limit_key() {
         assert_eq!(answer.fails(400, "invalid_body").issues(), ["limitKeys.a.replacement"]);
     }
 }
+
+#[tokio::test]
+async fn what_is_not_named_is_deleted_only_with_prune_and_what_is_in_use_not_even_then() {
+    let server = Plimsoll::start().await;
+    let admin = server.admin();
+    admin.put_catalog(&plan()).await.is(200);
+    admin.put_org("acme", "free").await.is(201);
+    admin.post("/v1/consume", json!({"org": "acme", "limitKey": "seats"})).await.is(200);
+    let before = admin.get(PATH).await;
+    for query in ["?prune=true", "?prune=true&dryRun=true"] {
+        let refused = admin.put(&format!("{PATH}{query}"), json!({})).await;
+        assert_eq!(refused.fails(409, "state_conflict").issues(), ["limitKeys.seats", "tiers.free"]);
+    }
+    let kept = json!({
+        "limitKeys": {"seats": {"kind": "count", "default": {"max": 1}, "description": "Members"}},
+        "tiers": {"free": {"name": "Free", "description": "To try it"}},
+    });
+    let asked = admin.put(&format!("{PATH}?prune=true&dryRun=true"), kept.clone()).await;
+    let changes = asked.is(200).data()["changes"].as_array().expect("changes").clone();
+    assert!(changes.iter().all(|change| change["action"] == "delete" && change["after"].is_null()), "{}", asked.text);
+    assert_eq!((changes.len(), asked.etag()), (6 + 1 + 3, before.etag()));
+    assert_eq!(admin.get(PATH).await.text, before.text);
+    let pruned = admin.put(&format!("{PATH}?prune=true"), kept.clone()).await;
+    assert_eq!(pruned.is(200).data()["changes"], json!(changes));
+    let after = admin.get(PATH).await;
+    assert_eq!((after.data()["limitKeys"].as_object().map(serde_json::Map::len), after.etag()), (Some(1), pruned.etag()));
+    assert_eq!(after.data()["tiers"], json!({"free": {"name": "Free", "description": "To try it", "limits": {}}}));
+    let check = admin.check(json!({"org": "acme", "limitKey": "seats", "current": 1})).await;
+    assert_eq!((&check.data()["source"], &check.data()["max"]), (&json!("default"), &json!(1)));
+    admin.check(json!({"org": "acme", "limitKey": "sso"})).await.fails(404, "not_found");
+}
+
+#[tokio::test]
+async fn what_is_odd_is_a_warning_and_applied_all_the_same() {
+    let server = Plimsoll::start().await;
+    let odd = json!({
+        "limitKeys": {
+            "daily": {"kind": "quota", "window": "day", "perRequest": true},
+            "projects": {"kind": "count"},
+            "seats": {"kind": "count"},
+            "spare": {"kind": "count"},
+            "v1": {"kind": "rate", "windowSeconds": 60, "perRequest": true},
+        },
+        "tiers": {
+            "free": {"limits": {"daily": {"max": 10}, "projects": {"max": 1}, "seats": {"max": 5}, "v1": {"max": 60}}},
+            "pro": {"limits": {"daily": {"max": 1000}, "projects": {"max": 10}, "seats": {"max": 3}, "v1": {"unlimited": true}}},
+        },
+    });
+    let expected = ["limitKeys.spare", "tiers.pro.limits.seats", "tiers.pro.limits.v1"];
+    for query in ["?dryRun=true", "", "?prune=true"] {
+        let answer = server.admin().put(&format!("{PATH}{query}"), odd.clone()).await;
+        let warnings = answer.is(200).data()["warnings"].as_array().expect("warnings");
+        let paths: Vec<&str> = warnings.iter().map(|warning| warning["path"].as_str().expect("a path")).collect();
+        assert_eq!(paths, expected, "{query}");
+        assert!(warnings.iter().all(|warning| warning["message"].as_str().is_some_and(|message| !message.is_empty())));
+    }
+}
+
+#[tokio::test]
+async fn the_version_of_the_catalogue_moves_with_it_and_with_nothing_else() {
+    let server = Plimsoll::start().await;
+    let admin = server.admin();
+    let put = admin.put_catalog(&plan()).await;
+    let tag = put.is(200).etag().to_owned();
+    admin.put_org("acme", "free").await.is(201);
+    admin.create_key(&json!({"name": "x"})).await.is(201);
+    assert_eq!(admin.get(PATH).await.etag(), tag);
+    let conditional = async || {
+        let request = admin.request("PUT", &format!("{PATH}?dryRun=true")).header("If-Match", &tag);
+        request.json(&json!({"tiers": {"pro": {}}})).send().await
+    };
+    conditional().await.is(200);
+    admin.put_value("free", "seats", json!({"max": 3})).await.is(200);
+    assert_ne!(admin.get(PATH).await.etag(), tag);
+    conditional().await.fails(412, "precondition_failed");
+}
+
+#[tokio::test]
+async fn findings_of_every_sort_are_named_together_and_one_makes_no_other() {
+    let server = Plimsoll::start().await;
+    let wrong = json!({
+        "limitKeys": {
+            "history": {"kind": "retention", "default": {"max": 1}},
+            "lost": {"kind": "count", "archived": true, "replacement": "nowhere"},
+            "self": {"kind": "count", "archived": true, "replacement": "self"},
+            "tall": {"kind": "count", "replacement": "history"},
+        },
+        "tiers": {"free": {"name": "x".repeat(65), "limits": {"history": {"days": 3}, "tall": {"days": 3}, "unheard_of": {"max": 1}}}},
+    });
+    let expected = [
+        "limitKeys.history.default",
+        "limitKeys.lost.replacement",
+        "limitKeys.self.replacement",
+        "limitKeys.tall.replacement",
+        "tiers.free.limits.tall",
+        "tiers.free.limits.unheard_of",
+        "tiers.free.name",
+    ];
+    for query in ["", "?dryRun=true", "?prune=true"] {
+        let answer = server.admin().put(&format!("{PATH}{query}"), wrong.clone()).await;
+        let mut paths = answer.fails(400, "invalid_body").issues();
+        paths.sort_unstable();
+        assert_eq!(paths, expected, "{query}");
+    }
+    let archived = |replacement: &str| json!({"kind": "count", "archived": true, "replacement": replacement});
+    let circle = json!({"limitKeys": {"a": archived("b"), "b": archived("a")}});
+    for query in ["", "?dryRun=true"] {
+        let answer = server.admin().put(&format!("{PATH}{query}"), circle.clone()).await;
+        assert_eq!(answer.fails(400, "invalid_body").issues(), ["limitKeys.a.replacement", "limitKeys.b.replacement"]);
+    }
+    // One by one they go round in no circle either.
+    server.admin().put_limit_key("a", json!({"kind": "count"})).await.is(201);
+    server.admin().put_limit_key("b", archived("a")).await.is(201);
+    let closing = server.admin().post("/v1/admin/limit-keys/a/archive", json!({"replacement": "b"})).await;
+    assert_eq!(closing.fails(400, "invalid_body").issues(), ["replacement"]);
+}

@@ -47,8 +47,8 @@ pub(super) const LAYERS: &[Layer] = &[
     ),
     layer(
         "cli",
-        &["by_hand", "clock", "config", "domain", "http", "identity", "server", "store", "telemetry"],
-        &["clap", "secrecy", "serde_json", "tokio", "yaml_serde"],
+        &["by_hand", "clock", "config", "domain", "http", "identity", "server", "store", "telemetry", "wire"],
+        &["clap", "reqwest", "secrecy", "serde_json", "tokio", "yaml_serde"],
     ),
     layer("lib", &[], &[]),
     layer("main", &[], &["mimalloc"]),
