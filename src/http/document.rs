@@ -51,7 +51,11 @@ pub struct Description<'a> {
     disguised: BTreeSet<(u16, &'static str)>,
     schemas: Vec<NamedSchema>,
     strict: Vec<String>,
+    error_form: Option<ErrorForm>,
 }
+
+/// The schema of errors that have no envelope, and how an example of one is written from its code and sentence.
+type ErrorForm = (RefOr<Schema>, fn(&str, &str) -> Json);
 
 impl<'a> Description<'a> {
     /// An operation of `method` at `path`, as `doc` introduces it.
@@ -60,7 +64,7 @@ impl<'a> Description<'a> {
         let operation = if doc.text.is_empty() { operation } else { operation.description(Some(doc.text)) };
         let errors = doc.errors.iter().copied().chain(["internal_error"]).collect();
         let (responses, disguised, schemas, strict) = Default::default();
-        Self { method, path, doc, operation, responses, errors, disguised, schemas, strict }
+        Self { method, path, doc, operation, responses, errors, disguised, schemas, strict, error_form: None }
     }
 
     /// Whether it may make what was not there.
@@ -90,6 +94,18 @@ impl<'a> Description<'a> {
             response = response.header(*name, header.clone());
         }
         self.responses.insert(status, response.build().into());
+    }
+
+    /// That what was asked for before has not changed: 304 without a body.
+    pub fn unchanged(&mut self, headers: &[(&'static str, Header)]) {
+        let response = ResponseBuilder::new().description("Not changed");
+        let response = headers.iter().fold(response, |response, (name, header)| response.header(*name, header.clone()));
+        self.responses.insert(304, response.build().into());
+    }
+
+    /// Errors have this form instead of the envelope.
+    pub fn errors_as(&mut self, schema: RefOr<Schema>, example: fn(&str, &str) -> Json) {
+        self.error_form = Some((schema, example));
     }
 
     /// A code that the operation may answer with.
@@ -164,9 +180,18 @@ impl<'a> Description<'a> {
 
     /// The JSON body, with the examples of the operation.
     pub fn body<T: ToSchema>(&mut self, is_required: bool) {
+        self.strict.push(T::name().into_owned());
+        self.any_body::<T>(is_required);
+    }
+
+    /// The same, of a body whose other fields are nobody's business.
+    pub fn open_body<T: ToSchema>(&mut self) {
+        self.any_body::<T>(true);
+    }
+
+    fn any_body<T: ToSchema>(&mut self, is_required: bool) {
         self.errors.extend(["invalid_body", "payload_too_large", "unsupported_media_type", "request_timeout"]);
         let schema = self.reference::<T>();
-        self.strict.push(T::name().into_owned());
         let mut content = ContentBuilder::new().schema(Some(schema));
         let mut examples = Vec::new();
         for (position, (name, text)) in self.doc.examples.iter().enumerate() {
@@ -194,9 +219,12 @@ impl<'a> Description<'a> {
                 by_status.entry(*other).or_default().push((code, sentence));
             }
         }
-        let error_schema = self.reference::<ErrorEnvelope>();
+        let form = match self.error_form.take() {
+            Some(form) => form,
+            None => (self.reference::<ErrorEnvelope>(), enveloped_example as fn(&str, &str) -> Json),
+        };
         for (status, codes) in by_status {
-            self.responses.insert(status, error_response(status, &codes, error_schema.clone()).into());
+            self.responses.insert(status, error_response(status, &codes, form.clone()).into());
         }
         let mut operation = self.operation;
         for (status, response) in self.responses {
@@ -234,14 +262,19 @@ pub const ERRORS: &[(&str, u16, &str)] = &[
     ("unavailable", 503, "Plimsoll cannot answer at the moment"),
 ];
 
-fn error_response(status: u16, codes: &[(&str, &str)], schema: RefOr<Schema>) -> utoipa::openapi::response::Response {
+/// An error in its envelope.
+fn enveloped_example(code: &str, sentence: &str) -> Json {
+    let mut meta = json!({"code": code});
+    if let (Some(meta), Json::Object(details)) = (meta.as_object_mut(), details_of(code)) {
+        meta.extend(details);
+    }
+    json!({"data": null, "error": sentence, "meta": meta})
+}
+
+fn error_response(status: u16, codes: &[(&str, &str)], (schema, example): ErrorForm) -> utoipa::openapi::response::Response {
     let names: Vec<String> = codes.iter().map(|(code, _)| format!("`{code}`")).collect();
     let examples = codes.iter().map(|(code, sentence)| {
-        let mut meta = json!({"code": code});
-        if let (Some(meta), Json::Object(details)) = (meta.as_object_mut(), details_of(code)) {
-            meta.extend(details);
-        }
-        let value = json!({"data": null, "error": sentence, "meta": meta});
+        let value = example(code, sentence);
         (*code, utoipa::openapi::example::ExampleBuilder::new().value(Some(value)).build())
     });
     let content = ContentBuilder::new().schema(Some(schema)).examples_from_iter(examples).build();
@@ -299,6 +332,7 @@ fn example_of(method: &Method, path: &str, parameter: &str) -> Option<&'static s
         (_, "org") => "demo-free",
         (_, "user") => "jane@example.com",
         (_, "scope") => "reports",
+        (_, "key") => "max_creators_per_org",
         _ => return None,
     })
 }

@@ -22,6 +22,8 @@ pub mod guard;
 mod health;
 mod judge;
 mod limit_keys;
+mod ofrep;
+mod ofrep_view;
 pub mod openapi;
 mod orgs;
 mod overrides;

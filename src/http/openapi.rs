@@ -11,7 +11,7 @@ const ABOUT: &str = "Plimsoll knows what the orgs of a SaaS product may do: thei
 admins run it here.\n\n\
 **Start here.** Press Authorize and enter an API key; after the quick start, the admin key that it printed. The groups stand in the order in which a plan is made: \
 what is limited, on which tier how much, who is on which tier, who may ask. The questions themselves are under Asking. Every example runs as it is on the quick start's data.\n\n\
-**Envelope.** Every response is `{\"data\": …, \"error\": …, \"meta\": …}`: on success `error` is null; on an error `data` is null, `error` is a sentence, and `meta.code` is for programs. \
+**Envelope.** Every response but OpenFeature's is `{\"data\": …, \"error\": …, \"meta\": …}`: on success `error` is null; on an error `data` is null, `error` is a sentence, and `meta.code` is for programs. \
 A refusal by a limit is not an error: it is an answer with HTTP 200.\n\n\
 **Authentication.** A bearer API key (`<prefix>_<64 lowercase hex>`), or a JWT when the service is set up for it. Scope `read` for questions, `admin` for `/v1/admin/*`. \
 A platform key may ask about every org; an org's key sees its own only, and another org is the same 404 as one that does not exist.\n\n\

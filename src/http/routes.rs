@@ -6,12 +6,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::error::ApiError;
 use super::router::{Table, readable};
 use super::{
-    api_keys, audit, authorize, catalog, check, consume, docs, entitlements, forward_auth, health, limit_keys, orgs, overrides,
-    removed_endpoints, reservations, scopes, tier_limits, tiers, usage, users, whoami,
+    api_keys, audit, authorize, catalog, check, consume, docs, entitlements, forward_auth, health, limit_keys, ofrep, orgs,
+    overrides, removed_endpoints, reservations, scopes, tier_limits, tiers, usage, users, whoami,
 };
 
 /// The groups of operations, in order, with what they are for.
-pub const TAGS: [(&str, &str); 13] = [
+pub const TAGS: [(&str, &str); 14] = [
     (LIMIT_KEYS, "1. What is limited: named things, each of one kind."),
     (TIERS, "2. Plan levels, and their value for each limit key."),
     (RETENTION, "3. How far back each tier may look: the retention keys as a table of tiers and days."),
@@ -25,6 +25,10 @@ pub const TAGS: [(&str, &str); 13] = [
     (
         GATE,
         "8. What a gateway asks once per request of a customer: key, bans, endpoint, scope, windows, quotas and limits in one call.",
+    ),
+    (
+        OPENFEATURE,
+        "What OpenFeature's SDKs ask through their OFREP provider: features and limits as flags. These answers have no envelope.",
     ),
     (AUDIT, "Who changed what, when, before and after."),
     (OPERATIONS, "Alive, ready, metrics."),
@@ -52,20 +56,28 @@ pub const ASKING: &str = "Asking";
 pub const TAKING: &str = "Usage";
 /// One request, whole.
 pub const GATE: &str = "Gate";
+/// Flags.
+pub const OPENFEATURE: &str = "OpenFeature";
 /// The audit log.
 pub const AUDIT: &str = "Audit";
 /// For operators.
 pub const OPERATIONS: &str = "Operations";
 
+const GET: Method = Method::GET;
+const PUT: Method = Method::PUT;
+const POST: Method = Method::POST;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
+
 /// Every documented operation.
-#[rustfmt::skip]
 pub fn table() -> Table {
-    const GET: Method = Method::GET;
-    const PUT: Method = Method::PUT;
-    const POST: Method = Method::POST;
-    const PATCH: Method = Method::PATCH;
-    const DELETE: Method = Method::DELETE;
-    Table::default()
+    looking_back(asking(administering(Table::default())))
+}
+
+/// What admins enter.
+#[rustfmt::skip]
+fn administering(table: Table) -> Table {
+    table
         .on(GET,    "/v1/admin/limit-keys",                         &limit_keys::LIST,           limit_keys::list)
         .on(GET,    "/v1/admin/limit-keys/{limitKey}",              &limit_keys::GET,            limit_keys::get)
         .on(PUT,    "/v1/admin/limit-keys/{limitKey}",              &limit_keys::PUT,            limit_keys::put)
@@ -108,6 +120,12 @@ pub fn table() -> Table {
         .on(GET,    "/v1/admin/removed-endpoints",                  &removed_endpoints::LIST,    removed_endpoints::list)
         .on(POST,   "/v1/admin/removed-endpoints",                  &removed_endpoints::CREATE,  removed_endpoints::create)
         .on(DELETE, "/v1/admin/removed-endpoints/{id}",             &removed_endpoints::DELETE,  removed_endpoints::delete)
+}
+
+/// What services ask, and what changes usage.
+#[rustfmt::skip]
+fn asking(table: Table) -> Table {
+    table
         .on(POST,   "/v1/check",                                    &check::CHECK,               check::check)
         .on(POST,   "/v1/check/batch",                              &check::BATCH,               check::batch)
         .on(GET,    "/v1/orgs/{org}/entitlements",                  &entitlements::GET,          entitlements::get)
@@ -123,6 +141,14 @@ pub fn table() -> Table {
         .on(POST,   "/v1/authorize",                                &authorize::AUTHORIZE,       authorize::authorize)
         .any(       "/v1/forward-auth",                             &forward_auth::FORWARD_AUTH,      forward_auth::forward_auth)
         .any(       "/v1/forward-auth/{path}",                      &forward_auth::FORWARD_AUTH_PATH, forward_auth::forward_auth_path)
+        .on(POST,   "/ofrep/v1/evaluate/flags/{key}",               &ofrep::FLAG,                ofrep::flag)
+        .on(POST,   "/ofrep/v1/evaluate/flags",                     &ofrep::FLAGS,               ofrep::flags)
+}
+
+/// What admins and operators look at afterwards.
+#[rustfmt::skip]
+fn looking_back(table: Table) -> Table {
+    table
         .on(GET,    "/v1/admin/audit",                              &audit::LIST,                audit::list)
         .on(GET,    "/livez",                                       &health::LIVEZ,              health::livez)
         .on(GET,    "/readyz",                                      &health::READYZ,             health::readyz)

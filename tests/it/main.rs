@@ -30,6 +30,8 @@ mod on_postgres;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod openfeature;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod recipes;

@@ -16,13 +16,15 @@ const BY_PROXIES: [&str; 2] = ["forwardAuth", "forwardAuthPath"];
 /// Operations for everybody who is known, whatever the scopes, on purpose. They speak of nobody but the caller.
 const FOR_ANYONE: [&str; 1] = ["whoami"];
 /// Operations that name an org and that an org's own key may call.
-const ABOUT_ONE_ORG: [&str; 13] = [
+const ABOUT_ONE_ORG: [&str; 15] = [
     "authorize",
     "check",
     "checkBatch",
     "confirmReservation",
     "consume",
     "consumeBatch",
+    "evaluateFlag",
+    "evaluateFlags",
     "getEntitlements",
     "getReservation",
     "listUsage",
@@ -151,6 +153,8 @@ fn calls(made: &Made) -> Vec<Call> {
         public("listUsage", "/v1/orgs/acme/usage"),
         post("reconcileUsage", "/v1/orgs/acme/usage/seats", json!({"current": 1})),
         post("authorize", "/v1/authorize", json!({"apiKey": made.customer, "method": "GET", "path": "/x"})),
+        post("evaluateFlag", "/ofrep/v1/evaluate/flags/seats", json!({"context": {"targetingKey": "acme"}})),
+        post("evaluateFlags", "/ofrep/v1/evaluate/flags", json!({"context": {"targetingKey": "acme"}})),
         public("whoami", "/v1/whoami"),
         get("listAudit", "audit"),
         public("livez", "/livez"),
@@ -188,6 +192,15 @@ fn operation<'a>(server: &'a Plimsoll, call: &Call) -> &'a Operation {
 async fn call_badly(actor: &Actor, operation: &Operation, call: &Call) -> Answer {
     let request = actor.request(&operation.method, &call.path);
     if call.body.is_null() { request.send().await } else { request.bytes("text/plain", "{\"nonsense").send().await }
+}
+
+/// Holds an error to its status and meta. `OpenFeature`'s providers are told the status only.
+#[track_caller]
+fn fails(answer: &Answer, status: u16, meta: &Value) {
+    let is_enveloped = answer.body["errorCode"].is_null();
+    let expected = if is_enveloped { meta.clone() } else { Value::Null };
+    assert_eq!((answer.status, &answer.body["meta"]), (status, &expected), "{}", answer.text);
+    assert!(is_enveloped || answer.body["errorCode"] == "GENERAL", "{}", answer.text);
 }
 
 #[tokio::test]
@@ -235,7 +248,7 @@ async fn who_lacks_the_scope_is_refused_before_the_body_is_read() {
             anonymous.is(200);
             continue;
         }
-        anonymous.fails(401, "invalid_api_key");
+        fails(&anonymous, 401, &json!({"code": "invalid_api_key"}));
         let Needs::Scope(required) = needs(operation) else {
             for key in &keys {
                 call_badly(key, operation, call).await.is(200);
@@ -245,7 +258,7 @@ async fn who_lacks_the_scope_is_refused_before_the_body_is_read() {
         for ((granted, _), key) in callers.iter().zip(&keys).filter(|((granted, _), _)| !granted.contains(&required)) {
             let answer = call_badly(key, operation, call).await;
             let meta = json!({"code": "insufficient_scope", "required": required, "granted": granted});
-            assert_eq!((answer.status, &answer.body["meta"]), (403, &meta), "{}", call.id);
+            fails(&answer, 403, &meta);
         }
     }
     let after = server.admin().put_tier("free").await.revision();
@@ -366,6 +379,15 @@ async fn another_org_cannot_be_told_from_no_org() {
     assert_eq!(essence(&of_other), essence(&of_nobody));
     assert_eq!(of_other.is(200).text_at("/data/decision"), "invalid_api_key");
     probed.insert("authorize");
+    for path in ["/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/seats", "/ofrep/v1/evaluate/flags/nothing"] {
+        let evaluate = async |org: &str| own.post(path, json!({"context": {"targetingKey": org}})).await;
+        let of_nobody = evaluate("nobody").await;
+        for other in ["acme", "doomed"] {
+            assert_eq!(essence(&evaluate(other).await), essence(&of_nobody), "{path}");
+        }
+        assert_eq!((of_nobody.is(400).text_at("/errorCode"), of_nobody.body["meta"].is_null()), ("INVALID_CONTEXT", true));
+    }
+    probed.extend(["evaluateFlag", "evaluateFlags"]);
     assert_eq!(probed, ABOUT_ONE_ORG.into());
     assert_eq!(usage().await, before, "nothing was taken, given back or set");
 }

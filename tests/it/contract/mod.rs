@@ -15,6 +15,7 @@ mod key_rates;
 mod keys;
 mod late_body;
 mod lists;
+mod openfeature;
 mod usage;
 mod versions;
 mod whoami;
