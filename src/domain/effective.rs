@@ -142,6 +142,18 @@ pub fn effective<'a>(
     }
 }
 
+/// Those of an org's overrides for one limit key that shape its value at `now`: the `set` override that wins, and every `add`.
+pub fn shaping<'a>(overrides: impl Iterator<Item = &'a Override>, now: UtcMillis) -> Vec<&'a Override> {
+    let (mut set, mut shaping): (Option<&Override>, Vec<&Override>) = (None, Vec::new());
+    for candidate in overrides.filter(|candidate| candidate.is_active(now)) {
+        match candidate.mode {
+            Mode::Set => set = set.max_by_start(candidate),
+            Mode::Add => shaping.push(candidate),
+        }
+    }
+    set.into_iter().chain(shaping).collect()
+}
+
 trait LaterStart<'a> {
     fn max_by_start(self, candidate: &'a Override) -> Option<&'a Override>;
 }

@@ -26,4 +26,5 @@ pub mod scope;
 pub(crate) mod testing;
 pub mod time;
 pub mod value;
+pub mod what_if;
 pub mod window;

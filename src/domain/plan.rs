@@ -60,6 +60,11 @@ impl Plan {
         replaced
     }
 
+    /// What a tier says about a limit key, if it says anything.
+    pub fn value_in(&self, tier: &TierName, limit_key: &LimitKeyName) -> Option<Value> {
+        self.tiers.get(tier).and_then(|tier| tier.limits.get(limit_key)).copied()
+    }
+
     /// Every value whose limit key does not exist or takes another form, and every replacement that is none.
     pub fn contradictions(&self) -> Vec<Issue> {
         let mut issues: Vec<Issue> = self.limit_keys.values().filter_map(|key| self.bad_replacement(key)).collect();

@@ -192,12 +192,39 @@ impl<T: Serialize> Responder for Page<T> {
 impl<T: ToSchema> Describe for Page<T> {
     fn describe(description: &mut Description<'_>) {
         let item = description.reference::<T>();
-        let cursor = ObjectBuilder::new()
-            .schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
-            .description(Some("Pass it as `cursor` for the next page; null on the last page."));
-        let meta = ObjectBuilder::new().property("nextCursor", cursor).required("nextCursor");
         let items = utoipa::openapi::ArrayBuilder::new().items(item);
-        description.success(200, envelope(items.into(), meta.into()), &[]);
+        description.success(200, envelope(items.into(), page_meta()), &[]);
+    }
+}
+
+fn page_meta() -> RefOr<Schema> {
+    let cursor = ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::SchemaType::Array(vec![Type::String, Type::Null]))
+        .description(Some("Pass it as `cursor` for the next page; null on the last page."));
+    ObjectBuilder::new().property("nextCursor", cursor).required("nextCursor").into()
+}
+
+/// One answer that holds a page of a list.
+pub struct Summary<T> {
+    /// The answer.
+    pub data: T,
+    /// What to pass as `cursor` for the next page; nothing on the last.
+    pub next_cursor: Option<String>,
+}
+
+impl<T: Serialize> Responder for Summary<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let meta = PageMeta { next_cursor: self.next_cursor.as_deref() };
+        json_response(StatusCode::OK, success_body(&self.data, meta))
+    }
+}
+
+impl<T: ToSchema> Describe for Summary<T> {
+    fn describe(description: &mut Description<'_>) {
+        let data = description.reference::<T>();
+        description.success(200, envelope(data, page_meta()), &[]);
     }
 }
 

@@ -43,6 +43,8 @@ pub mod unparsed;
 mod usage;
 mod users;
 pub mod watched;
+mod what_if;
+mod what_if_scan;
 mod whoami;
 mod windows;
 mod writer;

@@ -7,15 +7,16 @@ use super::error::ApiError;
 use super::router::{Table, readable};
 use super::{
     api_keys, audit, authorize, catalog, check, consume, docs, entitlements, forward_auth, health, limit_keys, ofrep, orgs,
-    overrides, removed_endpoints, reservations, scopes, tier_limits, tiers, usage, users, whoami,
+    overrides, removed_endpoints, reservations, scopes, tier_limits, tiers, usage, users, what_if, whoami,
 };
 
 /// The groups of operations, in order, with what they are for.
-pub const TAGS: [(&str, &str); 14] = [
+pub const TAGS: [(&str, &str); 15] = [
     (LIMIT_KEYS, "1. What is limited: named things, each of one kind."),
     (TIERS, "2. Plan levels, and their value for each limit key."),
     (RETENTION, "3. How far back each tier may look: the retention keys as a table of tiers and days."),
     (CATALOG, "Limit keys, tiers and values as one document, to keep with the code."),
+    (WHAT_IF, "Before a change is made: who would be over, by how much, and whom an override saves. Nothing is changed."),
     (ORGS, "4. Customers: their tier, their overrides, their bans."),
     (USERS, "Bans of single users."),
     (API_KEYS, "5. Who may call Plimsoll, and with which scopes."),
@@ -42,6 +43,8 @@ pub const TIERS: &str = "Tiers";
 pub const RETENTION: &str = "Retention windows";
 /// The whole plan.
 pub const CATALOG: &str = "Catalogue";
+/// Previews of changes.
+pub const WHAT_IF: &str = "What if";
 /// Orgs, overrides, bans.
 pub const ORGS: &str = "Orgs";
 /// Users.
@@ -94,6 +97,9 @@ fn administering(table: Table) -> Table {
         .on(PUT,    "/v1/admin/retention-windows/{limitKey}/{tier}", &tier_limits::PUT_WINDOW,   tier_limits::put_window)
         .on(GET,    "/v1/admin/catalog",                            &catalog::GET,               catalog::get)
         .on(PUT,    "/v1/admin/catalog",                            &catalog::PUT,               catalog::put)
+        .on(POST,   "/v1/admin/what-if/limit",                      &what_if::LIMIT,             what_if::limit)
+        .on(POST,   "/v1/admin/what-if/tier",                       &what_if::TIER,              what_if::tier)
+        .on(POST,   "/v1/admin/what-if/catalog",                    &what_if::CATALOG,           what_if::catalog)
         .on(GET,    "/v1/admin/orgs",                               &orgs::LIST,                 orgs::list)
         .on(GET,    "/v1/admin/orgs/{org}",                         &orgs::GET,                  orgs::get)
         .on(PUT,    "/v1/admin/orgs/{org}",                         &orgs::PUT,                  orgs::put)

@@ -64,6 +64,7 @@ pub use plan_changes::PlanChanges;
 pub use postgres::ServerSettings;
 use postgres::{CHANGE_DEADLINE, Server};
 pub use reader::Reader;
+pub use reads::{TakingFilter, TakingPart, TakingPlace};
 pub use records::{
     Actor, ApiKeyInfo, AuditEntry, Ban, ChangeRef, Object, Org, OrgFacts, OverrideInfo, RemovedEndpoint, ScopeInfo, Stored,
     TierInfo, TierLimit, User,

@@ -39,3 +39,5 @@ mod recipes;
 mod redis;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod what_if;

@@ -25,7 +25,8 @@ fn asked(server: &Plimsoll, asker: &Actor, questions: &Value) -> Vec<Value> {
     answers.as_array().expect("answers").clone()
 }
 
-fn flag(kind: &str, flag: &str, fallback: Value, org: &str) -> Value {
+fn flag(kind: &str, flag: &str, fallback: impl Into<Value>, org: &str) -> Value {
+    let fallback = fallback.into();
     json!({"type": kind, "flag": flag, "fallback": fallback, "org": org})
 }
 
@@ -44,11 +45,11 @@ async fn product() -> Plimsoll {
 async fn the_sdk_reads_features_and_limits_with_the_facts_behind_them() {
     let server = product().await;
     let questions = json!([
-        flag("boolean", "sso", json!(true), "demo-free"),
-        flag("boolean", "sso", json!(false), "demo-ultra"),
-        flag("number", "max_creators_per_org", json!(0), "demo-free"),
-        flag("number", "stats_history_retention_days", json!(0), "demo-ultra"),
-        flag("number", "min_video_stats_hours", json!(0), "demo-starter"),
+        flag("boolean", "sso", true, "demo-free"),
+        flag("boolean", "sso", false, "demo-ultra"),
+        flag("number", "max_creators_per_org", 0, "demo-free"),
+        flag("number", "stats_history_retention_days", 0, "demo-ultra"),
+        flag("number", "min_video_stats_hours", 0, "demo-starter"),
     ]);
     let answers = asked(&server, &server.bearer(ADMIN_KEY), &questions);
     let values: Vec<&Value> = answers.iter().map(|answer| &answer["value"]).collect();
@@ -62,27 +63,27 @@ async fn the_sdk_reads_features_and_limits_with_the_facts_behind_them() {
     assert_eq!([&creators["current"], &creators["remaining"]], [&json!(3), &json!(2)]);
     assert_eq!(answers[3]["flagMetadata"]["unlimited"], true);
     let own = server.key(&["read"], Some("demo-free")).await;
-    assert_eq!(asked(&server, &own, &json!([flag("boolean", "sso", json!(true), "demo-free")]))[0]["value"], false);
+    assert_eq!(asked(&server, &own, &json!([flag("boolean", "sso", true, "demo-free")]))[0]["value"], false);
 }
 
 #[tokio::test]
 async fn the_sdk_falls_back_on_what_the_product_says_and_knows_why() {
     let server = product().await;
     let own = server.key(&["read"], Some("demo-free")).await;
-    let mut without_org = flag("boolean", "sso", json!(true), "");
+    let mut without_org = flag("boolean", "sso", true, "");
     without_org.as_object_mut().expect("an object").remove("org");
     let questions = json!([
-        flag("boolean", "no_such_thing", json!(true), "demo-free"),
-        flag("boolean", "sso", json!(true), "demo-ultra"),
-        flag("boolean", "sso", json!(true), "nobody"),
+        flag("boolean", "no_such_thing", true, "demo-free"),
+        flag("boolean", "sso", true, "demo-ultra"),
+        flag("boolean", "sso", true, "nobody"),
         without_org,
-        flag("boolean", "max_creators_per_org", json!(true), "demo-free"),
+        flag("boolean", "max_creators_per_org", true, "demo-free"),
     ]);
     let answers = asked(&server, &own, &questions);
     let codes: Vec<&str> = answers.iter().filter_map(|answer| answer["errorCode"].as_str()).collect();
     assert_eq!(codes, ["FLAG_NOT_FOUND", "INVALID_CONTEXT", "INVALID_CONTEXT", "TARGETING_KEY_MISSING", "TYPE_MISMATCH"]);
     assert!(answers.iter().all(|answer| answer["value"] == true), "{answers:?}");
     let stranger = server.bearer(&format!("plm_{}", "0".repeat(64)));
-    let refused = asked(&server, &stranger, &json!([flag("boolean", "sso", json!(true), "demo-free")]));
+    let refused = asked(&server, &stranger, &json!([flag("boolean", "sso", true, "demo-free")]));
     assert_eq!([&refused[0]["value"], &refused[0]["errorCode"]], [&json!(true), &json!("GENERAL")]);
 }

@@ -4,6 +4,9 @@ mod audit;
 mod catalogue;
 mod keys;
 mod orgs;
+mod takings;
+
+pub use takings::{TakingFilter, TakingPart, TakingPlace};
 
 use entity::catalogue_revision;
 use sea_orm::EntityTrait;

@@ -172,7 +172,7 @@ async fn a_malformed_key_is_a_400() {
 #[tokio::test]
 async fn every_post_that_changes_something_takes_a_key() {
     let server = Plimsoll::start().await;
-    let questions = ["check", "checkBatch", "evaluateFlag", "evaluateFlags"];
+    let questions = ["check", "checkBatch", "evaluateFlag", "evaluateFlags", "whatIfLimit", "whatIfTier", "whatIfCatalog"];
     for operation in server.document().operations().iter().filter(|operation| operation.method == "POST") {
         let parameters = operation.value["parameters"].as_array().cloned().unwrap_or_default();
         let takes_key = parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key");

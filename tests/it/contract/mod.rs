@@ -18,4 +18,5 @@ mod lists;
 mod openfeature;
 mod usage;
 mod versions;
+mod what_if;
 mod whoami;
