@@ -110,11 +110,11 @@ impl From<OrgFinding> for OrgView {
 }
 
 /// Judges a change, and answers a page of whom it would hit.
-async fn answer(service: &Service, what_if: WhatIf, page: PageRequest) -> Result<Summary<WhatIfView>, ApiError> {
+async fn answer(service: App, what_if: WhatIf, page: PageRequest) -> Result<Summary<WhatIfView>, ApiError> {
     let now = clock::now();
-    let applies_to = applies_to(service, &what_if).await?;
+    let applies_to = applies_to(&service, &what_if).await?;
     let findings = Findings::new(page.after, usize::try_from(page.limit).unwrap_or(usize::MAX));
-    let Findings { over, newly_over, saved, excess, page, has_more, .. } = scan(service, &what_if, findings, now).await?;
+    let Findings { over, newly_over, saved, excess, page, has_more, .. } = scan(service, what_if, findings, now).await?;
     let next_cursor = page.last().filter(|_| has_more).map(|last| Cursor::of(last.org.as_str()));
     let orgs = page.into_iter().map(Into::into).collect();
     Ok(Summary { data: WhatIfView { applies_to, over, newly_over, saved, excess, orgs }, next_cursor })
@@ -183,7 +183,7 @@ pub async fn limit(
         }
         None => limit_key.default = value,
     }
-    answer(&service, WhatIf { before, after, scope: Scope::Limit(tier, name) }, query.0.into()).await
+    answer(service, WhatIf { before, after, scope: Scope::Limit(tier, name) }, query.0.into()).await
 }
 
 /// An org that would have another tier.
@@ -221,7 +221,7 @@ pub async fn tier(
         return Err(ApiError::NotFound("tier"));
     }
     let after = before.clone();
-    answer(&service, WhatIf { before, after, scope: Scope::Tier(org, tier) }, query.0.into()).await
+    answer(service, WhatIf { before, after, scope: Scope::Tier(org, tier) }, query.0.into()).await
 }
 
 /// A page, and what becomes of what a document does not name.
@@ -272,5 +272,5 @@ pub async fn catalog(
     // Refused for what it would be refused for when it is applied.
     service.store.plan_changes(change.clone(), prune).await?;
     let after = if prune { before.replaced_by(&change) } else { before.merged_with(&change) };
-    answer(&service, WhatIf { before, after, scope: Scope::Everything }, page_of(limit, cursor)).await
+    answer(service, WhatIf { before, after, scope: Scope::Everything }, page_of(limit, cursor)).await
 }

@@ -90,14 +90,11 @@ async fn made(admin: &Actor) -> Made {
     }
 }
 
-fn calls(made: &Made) -> Vec<Call> {
+/// What admins call.
+fn calls_of_admins(made: &Made) -> Vec<Call> {
     let admin = |id, path: &str, body| Call { id, path: format!("/v1/admin/{path}"), body };
     let get = |id, path: &str| admin(id, path, Value::Null);
-    let question = json!({"org": "acme", "limitKey": "seats"});
-    let public = |id, path: &str| Call { id, path: path.to_owned(), body: Value::Null };
     let Made { key, other_key, rotated_key, doomed_key, override_, doomed_override, removed, .. } = made;
-    let reservation = |id, number: &str, rest: &str, body| Call { id, path: format!("/v1/reservations/{number}{rest}"), body };
-    let post = |id, path: &str, body| Call { id, path: path.to_owned(), body };
     vec![
         get("listLimitKeys", "limit-keys"),
         get("getLimitKey", "limit-keys/seats"),
@@ -143,6 +140,17 @@ fn calls(made: &Made) -> Vec<Call> {
         get("listRemovedEndpoints", "removed-endpoints"),
         admin("createRemovedEndpoint", "removed-endpoints", json!({"method": "GET", "path": "/fresh"})),
         get("deleteRemovedEndpoint", &format!("removed-endpoints/{removed}")),
+        get("listAudit", "audit"),
+    ]
+}
+
+fn calls(made: &Made) -> Vec<Call> {
+    let question = json!({"org": "acme", "limitKey": "seats"});
+    let public = |id, path: &str| Call { id, path: path.to_owned(), body: Value::Null };
+    let reservation = |id, number: &str, rest: &str, body| Call { id, path: format!("/v1/reservations/{number}{rest}"), body };
+    let post = |id, path: &str, body| Call { id, path: path.to_owned(), body };
+    let mut calls = calls_of_admins(made);
+    calls.extend([
         Call { id: "check", path: "/v1/check".to_owned(), body: question.clone() },
         Call { id: "checkBatch", path: "/v1/check/batch".to_owned(), body: json!({"checks": [question.clone()]}) },
         public("getEntitlements", "/v1/orgs/acme/entitlements"),
@@ -159,11 +167,11 @@ fn calls(made: &Made) -> Vec<Call> {
         post("evaluateFlag", "/ofrep/v1/evaluate/flags/seats", json!({"context": {"targetingKey": "acme"}})),
         post("evaluateFlags", "/ofrep/v1/evaluate/flags", json!({"context": {"targetingKey": "acme"}})),
         public("whoami", "/v1/whoami"),
-        get("listAudit", "audit"),
         public("livez", "/livez"),
         public("readyz", "/readyz"),
         public("metrics", "/metrics"),
-    ]
+    ]);
+    calls
 }
 
 /// What an operation asks of its caller.

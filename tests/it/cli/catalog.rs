@@ -254,3 +254,33 @@ fn whatever_keeps_diff_from_telling_is_an_error_and_no_difference() {
     assert!(diff(&setup, &["--help"], 0).stdout.contains("--prune"));
     diff(&setup, &[&file], 2);
 }
+
+/// A catalogue with names and texts that a careless reader takes for something else.
+fn odd_catalogue(number: usize) -> Value {
+    let texts = ["", "- x", "# no", "a: b", "null", "1e3", "line\nline\n", "\ttab ", "'\"\\", "\u{feff}\u{2028}é", "~", "{}"];
+    let text = |offset: usize| texts[(number + offset) % texts.len()];
+    let limit_keys = ["null", "no", "y", "e1", "a:b", "on.off-x"]
+        .map(|name| (name.to_owned(), json!({"kind": "count", "description": text(name.len())})));
+    let limits = json!({"null": {"max": number}, "y": {"unlimited": true}, "a:b": {"max": 9_007_199_254_740_991_u64}});
+    json!({
+        "limitKeys": limit_keys.into_iter().skip(number % 2).collect::<serde_json::Map<_, _>>(),
+        "tiers": {"true": {"name": text(0), "description": text(3), "limits": if number % 2 == 0 { limits } else { json!({}) }}},
+    })
+}
+
+#[tokio::test]
+async fn what_a_service_exports_is_a_fixed_point_there_and_in_a_database() {
+    let server = Plimsoll::start().await;
+    let (asking, setup) = (asking(&server), Setup::new());
+    for number in 0..4 {
+        let file = path_of(&asking, "odd.json", &odd_catalogue(number).to_string());
+        run(&asking, &["catalog", "apply", "--prune", &file]);
+        for format in ["yaml", "json"] {
+            let exported = String::from_utf8(export(&asking, format)).expect("UTF-8");
+            let file = path_of(&asking, "exported", &exported);
+            diff(&asking, &["--prune", &file], 0);
+            run(&setup, &["catalog", "apply", "--prune", &file]);
+            assert_eq!(String::from_utf8(export(&setup, format)).expect("UTF-8"), exported, "{number} {format}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Answer, Plimsoll, Setup};
+use crate::harness::{Answer, Operation, Plimsoll, Setup};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -100,4 +100,35 @@ async fn the_quick_start_keeps_its_data_in_a_file_of_its_own() {
     let (server, _) = started(Setup::new().without("PLIMSOLL_DATABASE_URL")).await;
     assert!(server.folder().join("plimsoll-quickstart.db").exists());
     assert!(!server.database().exists());
+}
+
+/// The path of an operation with the examples of its variable parts, if each has one.
+fn example_path(operation: &Operation) -> Option<String> {
+    let parameters = operation.value["parameters"].as_array().cloned().unwrap_or_default();
+    let in_path = parameters.iter().filter(|parameter| parameter["in"] == "path");
+    in_path.into_iter().try_fold(operation.template.clone(), |path, parameter| {
+        let name = parameter["name"].as_str().expect("a name");
+        Some(path.replace(&format!("{{{name}}}"), parameter["example"].as_str()?))
+    })
+}
+
+#[tokio::test]
+async fn the_examples_of_the_document_run_as_they_are_on_the_quick_start_s_data() {
+    let (server, _) = started(Setup::new()).await;
+    let admin = server.admin();
+    let (mut ran, mut failed) = (0, Vec::new());
+    let has_body = |operation: &&Operation| operation.value["requestBody"].is_object();
+    for operation in server.document().operations().iter().filter(has_body) {
+        let Some(path) = example_path(operation) else { continue };
+        let examples = operation.value["requestBody"]["content"]["application/json"]["examples"].as_object().expect("examples");
+        // Where the path names one thing, the other examples are for things of other kinds.
+        let shown = if path == operation.template { examples.len() } else { 1 };
+        for (name, example) in examples.iter().take(shown) {
+            let answer = admin.call(&operation.method, &path, &example["value"]).await;
+            failed.extend((!(200..300).contains(&answer.status)).then(|| format!("{} {name}: {}", operation.id, answer.text)));
+            ran += 1;
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(ran > 40, "{ran}");
 }
