@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::catalog_report::{readable, warned};
 use super::remote::{Remote, ServerSettings};
@@ -138,26 +138,24 @@ impl Place {
 
     /// What applying a document would change. It works beside a process that serves the database.
     async fn compared(&self, document: &Document, if_revision: Option<u64>) -> Result<Compared, String> {
-        let text = document_in(&document.file)?;
         if let Some(remote) = self.server.remote()? {
-            return sent(&remote, document, text, if_revision, true).await;
+            return sent(&remote, document, if_revision, true).await;
         }
         let store = self.looking().await?;
-        let found = compared(&store, text, document.prune, if_revision).await;
+        let found = compared(&store, document, if_revision).await;
         close(&store).await?;
-        found.map(|found| found.as_compared(true)).map_err(|why| refused(&document.file, &why))
+        found.map(|found| found.as_compared(true))
     }
 
     /// Applies a document.
     async fn applied(&self, document: &Document, if_revision: Option<u64>) -> Result<Compared, String> {
-        let text = document_in(&document.file)?;
         if let Some(remote) = self.server.remote()? {
-            return sent(&remote, document, text, if_revision, false).await;
+            return sent(&remote, document, if_revision, false).await;
         }
         let store = open(&self.database).await?;
-        let applied = by_hand::apply(&store, text, document.prune, expected(if_revision)).await;
+        let applied = applied(&store, document, if_revision).await;
         close(&store).await?;
-        applied.map(|found| found.as_compared(false)).map_err(|why| refused(&document.file, &why))
+        applied.map(|found| found.as_compared(false))
     }
 
     async fn looking(&self) -> Result<Store, String> {
@@ -169,21 +167,21 @@ fn expected(if_revision: Option<u64>) -> Expected {
     Expected { if_match: if_revision.map(|revision| IfMatch::Revisions(vec![revision])), absent: false }
 }
 
-async fn compared(store: &Store, document: Json, prune: bool, if_revision: Option<u64>) -> Result<PlanChanges, String> {
-    let change = by_hand::plan_in(store, document, prune).await?;
-    let found = store.plan_changes(change, prune).await.map_err(|error| by_hand::sentence(&error))?;
-    expected(if_revision).check(Some(found.revision)).map_err(|error| by_hand::sentence(&error))?;
+async fn compared(store: &Store, document: &Document, if_revision: Option<u64>) -> Result<PlanChanges, String> {
+    let why = |why: String| refused(&document.file, &why);
+    let change = by_hand::plan_in(store, document_in(&document.file)?, document.prune).await.map_err(why)?;
+    let found = store.plan_changes(change, document.prune).await.map_err(|error| why(by_hand::sentence(&error)))?;
+    expected(if_revision).check(Some(found.revision)).map_err(|error| why(by_hand::sentence(&error)))?;
     Ok(found)
 }
 
-async fn sent(
-    remote: &Remote,
-    document: &Document,
-    text: Json,
-    if_revision: Option<u64>,
-    dry_run: bool,
-) -> Result<Compared, String> {
-    let answered = remote.apply(&text, if_revision, dry_run, document.prune).await;
+async fn applied(store: &Store, document: &Document, if_revision: Option<u64>) -> Result<PlanChanges, String> {
+    let applied = by_hand::apply(store, document_in(&document.file)?, document.prune, expected(if_revision)).await;
+    applied.map_err(|why| refused(&document.file, &why))
+}
+
+async fn sent(remote: &Remote, document: &Document, if_revision: Option<u64>, dry_run: bool) -> Result<Compared, String> {
+    let answered = remote.apply(&document_in(&document.file)?, if_revision, dry_run, document.prune).await;
     answered.map_err(|why| refused(&document.file, &why))
 }
 

@@ -264,7 +264,7 @@ fn odd_catalogue(number: usize) -> Value {
     let limits = json!({"null": {"max": number}, "y": {"unlimited": true}, "a:b": {"max": 9_007_199_254_740_991_u64}});
     json!({
         "limitKeys": limit_keys.into_iter().skip(number % 2).collect::<serde_json::Map<_, _>>(),
-        "tiers": {"true": {"name": text(0), "description": text(3), "limits": if number % 2 == 0 { limits } else { json!({}) }}},
+        "tiers": {"true": {"name": text(0), "description": text(3), "limits": if number.is_multiple_of(2) { limits } else { json!({}) }}},
     })
 }
 
