@@ -189,7 +189,7 @@ async fn one(service: &Service, asked: Asked, key: &str) -> Result<FlagView, Une
     let limit_key = asked_about(&fresh, &name)?;
     let usage = match is_counted_per_org(limit_key) {
         true => {
-            let counter = service.ledger.counter(CounterRef::new(&asked.org, limit_key, None, now)).await;
+            let counter = service.ledger.counter(CounterRef::new(&asked.org, limit_key, None, now), fresh.max_stale).await;
             Some(counter.map_err(ApiError::from)?.usage(now))
         }
         false => None,
@@ -269,7 +269,7 @@ async fn all(service: &Service, asked: Asked) -> Result<FlagsView, Unevaluated> 
     let limit_keys = fresh.catalogue.active_limit_keys();
     let counted = limit_keys.iter().filter(|limit_key| is_counted_per_org(limit_key));
     let keys = counted.map(|limit_key| CounterRef::new(&asked.org, limit_key, None, now).to_owned()).collect();
-    let counters = service.ledger.counters(keys).await.map_err(ApiError::from)?;
+    let counters = service.ledger.counters(keys, fresh.max_stale).await.map_err(ApiError::from)?;
     let mut usages = counters.into_iter().map(|counter| counter.usage(now));
     let flag = |limit_key: &LimitKey| {
         let usage = if is_counted_per_org(limit_key) { usages.next() } else { None };

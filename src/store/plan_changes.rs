@@ -1,12 +1,12 @@
 //! What a document would change in the catalogue, and what stands in its way.
 
 use entity::{api_key_rate, change_log, limit_key_use, org, org_override};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, TransactionTrait};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::error::StoreError;
 use super::records::Object;
 use super::rows::unsigned;
-use super::{Store, detached, queries};
+use super::{Store, queries};
 use crate::domain::issue::Issue;
 use crate::domain::limit_key::{Kind, LimitKey};
 use crate::domain::names::{LimitKeyName, TierName};
@@ -27,8 +27,8 @@ impl Store {
     /// Everything that the catalogue says, and the revision of its last change, which is not moved by orgs or API keys.
     pub async fn catalogue(&self) -> Result<(Plan, u64), StoreError> {
         let store = self.clone();
-        detached(async move {
-            let moment = store.reader().begin().await?;
+        self.detached(async move {
+            let moment = store.reader().moment().await?;
             let read = (queries::plan(&moment).await?, plan_revision(&moment).await?);
             moment.commit().await?;
             Ok(read)
@@ -39,8 +39,8 @@ impl Store {
     /// What applying this document would change. Nothing is changed; errors are those that applying it would have.
     pub async fn plan_changes(&self, change: Plan, prune: bool) -> Result<PlanChanges, StoreError> {
         let store = self.clone();
-        detached(async move {
-            let moment = store.reader().begin().await?;
+        self.detached(async move {
+            let moment = store.reader().moment().await?;
             let revision = plan_revision(&moment).await?;
             let found = plan_changes(&moment, &change, prune, revision).await;
             moment.commit().await?;
