@@ -7,6 +7,7 @@
 mod batch;
 mod counters;
 mod housekeeping;
+mod mailbox;
 mod operation;
 mod readers;
 mod reads;
@@ -34,6 +35,7 @@ pub use operation::{Operation, Outcome, Taking};
 pub use reads::{CounterUsage, UsagePage, UsagePlace};
 
 use counters::Counters;
+use mailbox::Mailboxes;
 use writer::{Job, LoadJob, Once, TakeJob, Writer};
 
 /// Callers that may wait at a time: some ten full batches. Whoever finds the queue full is told at once.
@@ -48,6 +50,8 @@ pub struct Ledger {
     store: Store,
     counters: Arc<Counters>,
     queue: mpsc::Sender<Job>,
+    /// Where answers are looked for.
+    mailboxes: Arc<Mailboxes>,
     /// Where questions queue up that a shared database has to answer.
     questions: Option<mpsc::Sender<LoadJob>>,
 }
@@ -75,14 +79,15 @@ impl Ledger {
     fn with_queue(store: Store, counters: u64, clock: Clock, places: usize) -> Self {
         let (queue, jobs) = mpsc::channel(places);
         let counters = Arc::new(Counters::new(counters));
-        let writer = Writer::new(store.clone(), Arc::clone(&counters), clock);
+        let mailboxes = Mailboxes::new();
+        let writer = Writer::new(store.clone(), Arc::clone(&counters), clock, Arc::clone(&mailboxes));
         tokio::spawn(writer.run(jobs));
         let questions = store.is_shared().then(|| {
             let (questions, asked) = mpsc::channel(places);
             tokio::spawn(readers::run(store.clone(), Arc::clone(&counters), asked));
             questions
         });
-        Self { store, counters, queue, questions }
+        Self { store, counters, queue, questions, mailboxes }
     }
 
     /// Does one operation, and answers after it is on disk.
@@ -150,7 +155,8 @@ impl Ledger {
         let (reply, answer) = oneshot::channel();
         let patience = self.store.deadline();
         let deadline = patience.and_then(|patience| Instant::now().checked_add(patience));
-        self.enqueue(Job::Take(Box::new(TakeJob { operation, once, reply, deadline })))?;
+        let mailbox = self.mailboxes.own();
+        self.enqueue(Job::Take(Box::new(TakeJob { operation, once, reply, mailbox, deadline })))?;
         match patience {
             None => answered(answer).await?,
             Some(patience) => in_time(patience, answer).await?,

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::batch::Batch;
 use super::counters::{CounterKey, Counters, Known};
+use super::mailbox::{Address, Mailboxes, Post, Reply};
 use super::operation::{Operation, Outcome};
 use super::slot::Sight;
 use super::{Admit, Clock, Kept, Render, rows};
@@ -44,7 +45,9 @@ pub(super) enum Job {
 pub(super) struct TakeJob {
     pub(super) operation: Operation,
     pub(super) once: Option<Once>,
-    pub(super) reply: oneshot::Sender<Result<Answer, StoreError>>,
+    pub(super) reply: Reply,
+    /// Where its caller's thread looks for answers.
+    pub(super) mailbox: Address,
     /// After this nobody waits for it any more, and it is not done; nothing when its caller waits as long as it takes.
     pub(super) deadline: Option<Instant>,
 }
@@ -84,6 +87,7 @@ pub(super) struct Writer {
     noted: HashSet<LimitKeyName>,
     /// For how many more batches counters are locked before they are judged.
     contended: u32,
+    post: Post,
 }
 
 /// What has queued up, by what is to be done about it.
@@ -111,8 +115,8 @@ impl Queued {
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, counters: Arc<Counters>, clock: Clock) -> Self {
-        Self { store, counters, clock, noted: HashSet::new(), contended: 0 }
+    pub(super) fn new(store: Store, counters: Arc<Counters>, clock: Clock, mailboxes: Arc<Mailboxes>) -> Self {
+        Self { store, counters, clock, noted: HashSet::new(), contended: 0, post: Post::new(mailboxes) }
     }
 
     /// Until nobody can queue any more. A panic costs the callers of one batch their answer, not the service its writer.
@@ -179,8 +183,9 @@ impl Writer {
         for (job, answer) in jobs.into_iter().zip(answers) {
             // The call has ended before its caller knows, so that the next one with its key is a repetition, not a collision.
             drop(job.once);
-            job.reply.send(answer).ok();
+            self.post.add(job.mailbox, job.reply, answer);
         }
+        self.post.send();
         for settle in settles {
             settle.send(settled.clone()).ok();
         }

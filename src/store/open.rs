@@ -153,7 +153,7 @@ pub(super) fn file_of(url: &str, instead: &'static str) -> Result<Location, Open
 
 /// One connection to a database of this version, to look at it. It finds out nothing about the data.
 pub(super) async fn onlooker(url: &str) -> Result<(PathBuf, DatabaseConnection), OpenError> {
-    let location = file_of(url, "the doctor looks at files only, so far")?;
+    let location = file_of(url, "a file is needed here")?;
     let path = resolve(&location, Access::ReadOnly)?;
     file_content(&path, Access::ReadOnly)?;
     let connection = pool(options(&path).read_only(true), 1).await.map_err(|error| Trouble::from(error).at(&path))?;

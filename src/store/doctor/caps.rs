@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbErr, Statement};
 
 use super::examination::{Examination, Level};
 use crate::domain::bound::Quantity;
@@ -20,10 +20,10 @@ const COMPARED: u32 = 10_000;
 /// Counters that count at `{now}`, with what is taken of them, as far as it is more than the smallest value there is.
 const CANDIDATES: &str = "WITH smallest (limit_key, value) AS (SELECT name, min(value) FROM ( \
         SELECT name, default_value AS value FROM limit_key UNION ALL SELECT limit_key, value FROM tier_limit \
-        UNION ALL SELECT limit_key, value FROM org_override WHERE mode = 'set') GROUP BY name), \
-    taken AS (SELECT u.org, u.limit_key, u.resource, u.window_start, u.used + (SELECT coalesce(sum(h.amount), 0) \
+        UNION ALL SELECT limit_key, value FROM org_override WHERE mode = 'set') AS amounts GROUP BY name), \
+    taken AS (SELECT u.org, u.limit_key, u.resource, u.window_start, u.used + CAST((SELECT coalesce(sum(h.amount), 0) \
         FROM reservation h WHERE h.org = u.org AND h.limit_key = u.limit_key AND h.resource = u.resource \
-        AND h.window_start = u.window_start AND h.status = 'held' AND h.expires_at > {now}) AS number, smallest.value \
+        AND h.window_start = u.window_start AND h.status = 'held' AND h.expires_at > {now}) AS bigint) AS number, smallest.value \
         FROM usage u JOIN smallest ON smallest.limit_key = u.limit_key \
         WHERE u.window_end IS NULL OR ({now} >= u.window_start AND {now} < u.window_end)) \
     SELECT org, limit_key, resource, window_start, number FROM taken WHERE number > value ORDER BY org LIMIT {limit}";
@@ -66,7 +66,7 @@ impl Examination {
 
     async fn candidates(&self) -> Result<Vec<Taken>, DbErr> {
         let sql = CANDIDATES.replace("{now}", &self.now.get().to_string()).replace("{limit}", &COMPARED.to_string());
-        let rows = self.db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await?;
+        let rows = self.db.query_all_raw(Statement::from_string(self.db.get_database_backend(), sql)).await?;
         let taken = |row: &sea_orm::QueryResult| {
             Ok(Taken {
                 org: row.try_get_by_index(0)?,

@@ -11,14 +11,22 @@ pub(super) struct Check {
     pub(super) says: &'static str,
     /// Of which rows, in SQL. The row is `r`; `{now}` is the moment of looking.
     pub(super) when: &'static str,
+    /// Only an embedded database has it.
+    pub(super) is_of_files: bool,
+}
+
+impl Check {
+    const fn of_files(self) -> Self {
+        Self { is_of_files: true, ..self }
+    }
 }
 
 const fn off(table: &'static str, says: &'static str, when: &'static str) -> Check {
-    Check { level: Off, table, says, when }
+    Check { level: Off, table, says, when, is_of_files: false }
 }
 
 const fn note(table: &'static str, says: &'static str, when: &'static str) -> Check {
-    Check { level: Note, table, says, when }
+    Check { level: Note, table, says, when, is_of_files: false }
 }
 
 /// What belongs to another row, follows from other rows, or comes in an order.
@@ -39,13 +47,15 @@ pub(super) const CHECKS: &[Check] = &[
         "change_log",
         "its before or after is not JSON",
         "NOT json_valid(coalesce(r.before, 'null')) OR NOT json_valid(coalesce(r.after, 'null'))",
-    ),
+    )
+    .of_files(),
     off("limit_key", "only what is counted can be counted per resource", "r.per <> 'org' AND r.kind NOT IN ('count', 'quota')"),
     off(
         "org",
         "its metadata is not a JSON object",
         "CASE WHEN json_valid(r.metadata) THEN json_type(r.metadata) END IS NOT 'object'",
-    ),
+    )
+    .of_files(),
     off(
         "api_key_scope",
         "the scope does not exist",
@@ -115,8 +125,16 @@ pub(super) const CHECKS: &[Check] = &[
          AS kept ON kept.caller = c.caller WHERE c.records <> coalesce(kept.rows, 0))",
     ),
     off("answer", "its caller's answers are not counted", "r.caller NOT IN (SELECT caller FROM answer_count)"),
-    off("answer", "its number is not above 0", "r.seq <= 0"),
+    off("answer", "its number is not above 0", "r.seq <= 0").of_files(),
 ];
+
+/// What only a database has that several processes share.
+pub(super) const SHARED: &[Check] = &[off(
+    "usage",
+    "fewer reservations are to be read of it than are held",
+    "r.holds = 0 AND EXISTS (SELECT 1 FROM reservation h WHERE h.org = r.org AND h.limit_key = r.limit_key \
+     AND h.resource = r.resource AND h.window_start = r.window_start AND h.status = 'held')",
+)];
 
 /// The forms that texts have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +156,17 @@ impl Text {
             Self::Id | Self::Resource => "is not 1 to 128 characters of A-Z a-z 0-9 . _ : @ -",
             Self::Number => "is not 32 digits of 0-9 a-f",
         }
+    }
+
+    /// The same for a database server, which has regular expressions.
+    pub(super) fn is_violated_on_server(self, column: &str) -> String {
+        let form = match self {
+            Self::Name => "^[a-z][a-z0-9_:.-]{0,63}$",
+            Self::Id => "^[A-Za-z0-9._:@-]{1,128}$",
+            Self::Resource => "^[A-Za-z0-9._:@-]{0,128}$",
+            Self::Number => "^[0-9a-f]{32}$",
+        };
+        format!("r.\"{column}\" !~ '{form}'")
     }
 
     /// When a text of the row `r` does not have this form. The texts of the domain's own types do, and only they.

@@ -38,8 +38,17 @@ pub(super) struct Examination {
 impl Examination {
     pub(super) async fn begin(connection: &DatabaseConnection, now: UtcMillis) -> Result<Self, DbErr> {
         let expected = Expected::build().await?;
-        let db = connection.begin().await?;
-        Ok(Self { db, now, expected, report: Report::default(), unreadable: BTreeSet::new() })
+        Ok(Self::of(connection.begin().await?, expected, now))
+    }
+
+    pub(super) fn of(db: DatabaseTransaction, expected: Expected, now: UtcMillis) -> Self {
+        Self { db, now, expected, report: Report::default(), unreadable: BTreeSet::new() }
+    }
+
+    /// What was found, at the end of looking.
+    pub(super) async fn end(self) -> Result<Report, DbErr> {
+        self.db.rollback().await?;
+        Ok(self.report)
     }
 
     pub(super) async fn run(mut self) -> Result<Report, DbErr> {
@@ -61,8 +70,7 @@ impl Examination {
         self.look_at_windows().await?;
         self.look_at_caps().await?;
         self.count().await?;
-        self.db.rollback().await?;
-        Ok(self.report)
+        self.end().await
     }
 
     async fn look_at_file(&mut self) -> Result<(), DbErr> {
@@ -114,7 +122,7 @@ impl Examination {
     }
 
     /// The catalogue's revision has one row, which its constraints cannot demand.
-    async fn look_at_revision(&mut self) -> Result<(), DbErr> {
+    pub(super) async fn look_at_revision(&mut self) -> Result<(), DbErr> {
         let rows = self.rows("catalogue_revision", "SELECT '', count(*) FROM catalogue_revision").await?;
         if rows.first().is_some_and(|(_, rows)| *rows == 0) {
             self.add(Level::Off, "catalogue_revision", "", "is empty: the catalogue has no revision");
@@ -150,8 +158,9 @@ impl Examination {
         self.report_rows(Level::Off, name, "refers to a row that is not there", &sql).await
     }
 
-    async fn look_for(&mut self, check: &Check) -> Result<(), DbErr> {
+    pub(super) async fn look_for(&mut self, check: &Check) -> Result<(), DbErr> {
         let when = check.when.replace("{now}", &self.now.get().to_string());
+        let when = if self.is_on_server() { when.replace(" IS NOT (", " IS DISTINCT FROM (") } else { when };
         self.find(check.level, check.table, check.says, &when).await
     }
 
@@ -182,8 +191,9 @@ impl Examination {
     /// A text and a number of each row. What cannot be read for what it is becomes a finding.
     pub(super) async fn rows(&mut self, table: &str, sql: &str) -> Result<Vec<(String, u64)>, DbErr> {
         // As bytes: a text that is off need not be a text.
-        let sql = format!("WITH line (name, number) AS ({sql}) SELECT CAST(name AS BLOB), number FROM line");
-        let found = match self.db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await {
+        let bytes = if self.is_on_server() { "convert_to(name, 'UTF8')" } else { "CAST(name AS BLOB)" };
+        let sql = format!("WITH line (name, number) AS ({sql}) SELECT {bytes}, number FROM line");
+        let found = match self.db.query_all_raw(Statement::from_string(self.db.get_database_backend(), sql)).await {
             Ok(found) => found,
             Err(error) => return self.give_up_on(table, error).map(|()| Vec::new()),
         };
@@ -204,13 +214,18 @@ impl Examination {
 
     /// Storage that fails ends the examination; anything else is the fault of what was read.
     pub(super) fn give_up_on(&mut self, table: &str, error: DbErr) -> Result<(), DbErr> {
-        if is_outage(&error) && !is_damage(&error) {
+        // A server's transaction can do nothing after an error.
+        if self.is_on_server() || is_outage(&error) && !is_damage(&error) {
             return Err(error);
         }
         if self.unreadable.insert(table.to_owned()) {
             self.add(Level::Off, table, "", &format!("cannot be read: {error}"));
         }
         Ok(())
+    }
+
+    pub(super) fn is_on_server(&self) -> bool {
+        self.db.get_database_backend() != DbBackend::Sqlite
     }
 
     pub(super) fn add(&mut self, level: Level, table: &str, key: &str, says: &str) {
@@ -221,7 +236,7 @@ impl Examination {
         }
     }
 
-    async fn count(&mut self) -> Result<(), DbErr> {
+    pub(super) async fn count(&mut self) -> Result<(), DbErr> {
         for (table, noun) in COUNTED {
             if !self.unreadable.contains(*table) {
                 let counted = self.rows(table, &format!("SELECT '', count(*) FROM \"{table}\"")).await?;

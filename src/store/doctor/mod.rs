@@ -2,11 +2,12 @@
 //!
 //! What the schema says is read from a schema that is built anew in memory, so that every column, constraint and reference is
 //! looked at without being listed here; what it cannot say is in [`checks`]. All of it is seen in one moment of the database,
-//! also while a process serves it.
+//! also while a process serves it. Of a database server it is taken for granted that it holds rows to its own constraints.
 
 mod caps;
 mod checks;
 mod examination;
+mod on_server;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::domain::time::UtcMillis;
 use examination::Examination;
 
 use super::error::is_outage;
+use super::location::Place;
 use super::open::{self, OpenError};
 
 /// What was found.
@@ -66,6 +68,9 @@ impl fmt::Display for Finding {
 /// Errors are sentences: the file is not there or cannot be read, or it is not of this version of Plimsoll. What is wrong with
 /// a file that can be looked at is in the report.
 pub async fn examine(url: &str, now: UtcMillis) -> Result<Report, OpenError> {
+    if let Place::Server(server) = Place::parse(url)? {
+        return on_server::examine(&server, now).await.map_err(|trouble| trouble.at_server(&server.name));
+    }
     let (path, connection) = match open::onlooker(url).await {
         // Not even the list of tables can be read: there is nothing else to look at.
         Err(OpenError::Database { cause, .. }) if !is_outage(&cause) => return Ok(Report::damaged(&cause)),

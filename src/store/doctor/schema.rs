@@ -51,6 +51,14 @@ impl Column {
         format!("typeof(r.\"{}\") NOT IN ('{}'{also})", self.name, self.storage)
     }
 
+    /// Its text, for a database server.
+    fn shown_on_server(&self) -> String {
+        match self.storage {
+            "blob" => format!("encode(r.\"{}\", 'hex')", self.name),
+            _ => format!("r.\"{}\"::text", self.name),
+        }
+    }
+
     fn shown(&self) -> String {
         match self.storage {
             "blob" => format!("hex(r.\"{}\")", self.name),
@@ -60,6 +68,21 @@ impl Column {
 }
 
 impl Expected {
+    /// With the keys of rows as a database server writes them.
+    pub(super) fn on_server(mut self) -> Self {
+        for table in &mut self.tables {
+            table.key = match table.name.as_str() {
+                "api_key_secret" => "r.key_id || '/' || r.shown".to_owned(),
+                "answer" => "r.caller || '/' || encode(r.key_hash, 'hex')".to_owned(),
+                _ => {
+                    let keys = table.columns.iter().filter(|column| column.is_key);
+                    keys.map(Column::shown_on_server).collect::<Vec<_>>().join(" || '/' || ")
+                }
+            };
+        }
+        self
+    }
+
     pub(super) async fn build() -> Result<Self, DbErr> {
         let mut options = ConnectOptions::new("sqlite::memory:");
         // Each connection would have a memory of its own.

@@ -1,6 +1,6 @@
 //! Windows that are none of the calendar's.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbErr, Statement};
 
 use super::examination::{Examination, Level};
 use crate::domain::time::UtcMillis;
@@ -15,7 +15,7 @@ const WINDOWS: [(&str, &str); 2] = [
 impl Examination {
     pub(super) async fn look_at_windows(&mut self) -> Result<(), DbErr> {
         for (table, sql) in WINDOWS {
-            let found = self.db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await;
+            let found = self.db.query_all_raw(Statement::from_string(self.db.get_database_backend(), sql)).await;
             let windows = found.and_then(|rows| {
                 rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).collect::<Result<Vec<_>, _>>()
             });

@@ -67,7 +67,9 @@ async fn a_database_moves_to_postgresql_and_nothing_is_lost() {
     let moved = run(&embedded, &["transfer", "--from", embedded.database_url(), "--to", &postgres.url()]).stdout;
     assert!(moved.contains("were moved, read back and found to be the same"), "{moved}");
 
-    let server = Plimsoll::on(Setup::on_postgres(&postgres)).await;
+    let shared = Setup::on_postgres(&postgres);
+    assert!(run(&shared, &["doctor"]).stdout.ends_with(": content"), "the doctor looks at a server too");
+    let server = Plimsoll::on(shared).await;
     let admin = server.admin();
     for (path, before) in SEEN.iter().zip(&seen) {
         assert_eq!(&admin.get(path).await.is(200).body["data"], before, "{path}");

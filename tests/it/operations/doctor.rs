@@ -4,7 +4,7 @@ use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
 
 use super::load::{Load, product};
-use crate::harness::{Plimsoll, Setup, Stopped};
+use crate::harness::{Plimsoll, Postgres, Setup, Stopped};
 
 fn doctor(setup: &Setup) -> Stopped {
     Plimsoll::run(setup, ["doctor"])
@@ -76,7 +76,7 @@ fn what_cannot_be_looked_at_has_an_exit_code_of_its_own() {
     };
     unseen("does not exist", &setup);
     unseen("PLIMSOLL_DATABSE", &setup.clone().variable("PLIMSOLL_DATABSE", "x"));
-    unseen("PostgreSQL", &setup.clone().variable("PLIMSOLL_DATABASE_URL", "postgres://u:p@h/d"));
+    unseen("127.0.0.1:1/d cannot be used", &setup.clone().variable("PLIMSOLL_DATABASE_URL", "postgres://u:p@127.0.0.1:1/d"));
     setup.file("plimsoll.db", "a letter to grandmother");
     unseen("is not a SQLite database", &setup);
 }
@@ -93,4 +93,41 @@ async fn looking_leaves_a_serving_process_and_its_callers_alone() {
     load.acknowledged(before + 50).await;
     load.stop().await;
     assert_eq!(server.terminate().status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_cannot_be_on_a_server_is_named_too() {
+    let postgres = Postgres::start();
+    let server = Plimsoll::on(Setup::on_postgres(&postgres)).await;
+    let admin = server.admin();
+    admin.put_limit_key("seats", json!({"kind": "count", "default": {"max": 1}})).await.is(201);
+    admin.put_tier("free").await.is(201);
+    admin.put_org("acme", "free").await.is(201);
+    admin.post("/v1/reservations", json!({"org": "acme", "limitKey": "seats"})).await.is(201);
+    let setup = server.terminate().setup;
+    is_content(&setup);
+    for harm in [
+        "UPDATE usage SET holds = 0",
+        "UPDATE usage SET used = 5",
+        "DELETE FROM limit_key_use",
+        "DELETE FROM change_log WHERE revision = 2",
+        "INSERT INTO usage (org, limit_key, resource, window_start, window_end, used) VALUES ('a b', 'gone', '', 0, NULL, 1)",
+        "INSERT INTO usage (org, limit_key, resource, window_start, window_end, used) VALUES ('acme', 'seats', '', 1, 7, 0)",
+    ] {
+        postgres.sql(harm);
+    }
+    let seen = doctor(&setup);
+    assert_eq!(seen.status.code(), Some(1), "{}", seen.stderr);
+    let said = seen.stdout;
+    for named in [
+        "usage acme/seats//0: fewer reservations are to be read of it than are held",
+        "usage acme/seats//0: 6 is taken, above the cap of 1",
+        "usage acme/seats//0: its limit key is not among those that were ever taken from",
+        "change_log 3: follows a gap in the log",
+        "usage a b/gone//0: its limit key does not exist",
+        "usage a b/gone//0: its org is not 1 to 128 characters",
+        "usage acme/seats//1: its window is none of the calendar's",
+    ] {
+        assert!(said.contains(named), "{named}:\n{said}");
+    }
 }
