@@ -172,8 +172,7 @@ impl Writer {
     }
 
     async fn take(&mut self, mut jobs: Vec<TakeJob>, settles: Vec<oneshot::Sender<Result<(), StoreError>>>) {
-        // Their callers were told that it is not known whether it was done. It was not.
-        jobs.retain(|job| job.deadline.is_none_or(|deadline| Instant::now() < deadline));
+        refuse_late(&mut jobs);
         let (answers, settled) = match self.attempts(&jobs).await {
             Ok(answers) => (answers, Ok(())),
             // One of them is to blame. Alone, it fails alone.
@@ -332,6 +331,16 @@ fn newly_kept<'a>(
 ) -> Option<(&'a IdempotentCall, &'a crate::store::Recorded)> {
     let (Some(once), Ok(Answer::Kept(Kept { recorded, is_replay: false }))) = (&job.once, answer) else { return None };
     Some((&once.call, recorded))
+}
+
+/// Those whose callers are being told, in this moment or before it, that it is not known whether it was done. It is not.
+fn refuse_late(jobs: &mut Vec<TakeJob>) {
+    let now = Instant::now();
+    for late in jobs.extract_if(.., |job| job.deadline.is_some_and(|deadline| deadline <= now)) {
+        drop(late.once);
+        // Who waited in vain may have gone.
+        late.reply.send(Err(StoreError::Unavailable("The database server did not answer in time".to_owned()))).ok();
+    }
 }
 
 /// Whether the statement or the program is at fault, rather than the storage.
