@@ -12,7 +12,7 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Tr
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::answers::{Answers, Changes, Recall, shared};
-use super::error::StoreError;
+use super::error::{StoreError, is_outage};
 use super::health::Health;
 use super::once::{IdempotentCall, Recorded};
 use super::postgres::{Purpose, Server};
@@ -95,18 +95,27 @@ impl LaneState {
     /// After a commit or a rollback that failed, the driver and the database disagree about whether there is a transaction: what
     /// comes next would be a part of it, and what is committed then would not be. Such a connection is thrown away.
     async fn begin(&mut self) -> Result<DatabaseTransaction, StoreError> {
-        let connection = self.connection.as_mut().ok_or_else(read_only)?;
+        let connection = self.connection.as_ref().ok_or_else(read_only)?;
         if self.is_unsure {
-            self.link.discard(connection.clone()).await?;
-            *connection = self.link.connect().await?;
-            let db = self.link.begin(connection).await?;
-            if let Link::File(_) = self.link {
-                self.answers.catch_up(&db).await?;
-            }
-            return Ok(db);
+            return self.begin_anew().await;
         }
         self.is_unsure = true;
-        Ok(self.link.begin(connection).await?)
+        match (&self.link, self.link.begin(connection).await) {
+            // It was lost while it did nothing, and nothing was asked of it yet.
+            (Link::Server(..), Err(error)) if is_outage(&error) => self.begin_anew().await,
+            (_, begun) => Ok(begun?),
+        }
+    }
+
+    async fn begin_anew(&mut self) -> Result<DatabaseTransaction, StoreError> {
+        let connection = self.connection.as_mut().ok_or_else(read_only)?;
+        self.link.discard(connection.clone()).await?;
+        *connection = self.link.connect().await?;
+        let db = self.link.begin(connection).await?;
+        if let Link::File(_) = self.link {
+            self.answers.catch_up(&db).await?;
+        }
+        Ok(db)
     }
 }
 

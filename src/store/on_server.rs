@@ -37,7 +37,7 @@ async fn connected(server: Arc<Server>, access: Access, settings: StoreSettings)
     let (changes, takings) = (lane(Purpose::Changes).await?, lane(Purpose::Takings).await?);
     let reader = server.pool(Purpose::Questions).await?;
     check_applied(&reader).await?;
-    let reader = Reader::of_server(reader, Arc::clone(&health), Handle::current());
+    let reader = Reader::of_server(reader, Arc::clone(&health), Handle::current(), settings.server.readers);
     let home = Home::Server { server, health, seen: LastSeen::new() };
     Ok(started(Inner::new(reader, changes, Some(takings), Arc::default(), home)).await?)
 }

@@ -20,8 +20,17 @@ use super::health::Health;
 #[derive(Clone)]
 pub struct Reader {
     db: DatabaseConnection,
-    /// Of a server.
-    server: Option<(Arc<Health>, Handle)>,
+    server: Option<OfServer>,
+}
+
+/// What reading from a server goes by.
+#[derive(Clone)]
+struct OfServer {
+    health: Arc<Health>,
+    /// Connections live with the program and not with the thread that happens to ask first.
+    runtime: Handle,
+    /// So many there are at most.
+    connections: u32,
 }
 
 impl Reader {
@@ -30,16 +39,19 @@ impl Reader {
         Self { db, server: None }
     }
 
-    /// Of a server, whose connections live with the program and not with the thread that happens to ask first.
-    pub(super) const fn of_server(db: DatabaseConnection, health: Arc<Health>, runtime: Handle) -> Self {
-        Self { db, server: Some((health, runtime)) }
+    /// Of a server, by so many connections at most, which live on this runtime.
+    pub(super) const fn of_server(db: DatabaseConnection, health: Arc<Health>, runtime: Handle, connections: u32) -> Self {
+        Self { db, server: Some(OfServer { health, runtime, connections }) }
     }
 
     /// A transaction that sees the database as it is in one moment. It is to be held in a task of its own.
     pub(super) async fn moment(&self) -> Result<DatabaseTransaction, DbErr> {
         match &self.server {
             None => self.db.begin().await,
-            Some(_) => self.db.begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)).await,
+            Some(server) => {
+                let (isolation, access) = (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly));
+                server.insist(|| self.db.begin_with_config(isolation, access)).await
+            }
         }
     }
 
@@ -48,29 +60,38 @@ impl Reader {
         self.db.close_by_ref().await
     }
 
-    /// Reads twice if a connection was found broken: reading changes nothing, and the next connection may be good.
-    async fn read<T, F>(&self, statement: Statement, read: impl Fn(DatabaseConnection, Statement) -> F) -> Result<T, DbErr>
+    async fn read<T, F>(
+        &self,
+        statement: Statement,
+        read: impl Fn(DatabaseConnection, Statement) -> F + Send + Sync + 'static,
+    ) -> Result<T, DbErr>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, DbErr>> + Send + 'static,
     {
-        let Some(server @ (health, _)) = &self.server else { return read(self.db.clone(), statement).await };
-        health.check().map_err(|error| DbErr::Conn(sea_orm::RuntimeErr::Internal(error.to_string())))?;
-        match in_time(server, read(self.db.clone(), statement.clone())).await {
-            Err(error) if is_outage(&error) && !is_silence(&error) => in_time(server, read(self.db.clone(), statement)).await,
-            answered => answered,
+        let Some(server) = &self.server else { return read(self.db.clone(), statement).await };
+        server.health.check().map_err(|error| DbErr::Conn(sea_orm::RuntimeErr::Internal(error.to_string())))?;
+        let (asker, db) = (server.clone(), self.db.clone());
+        let work = async move { asker.insist(|| read(db.clone(), statement.clone())).await };
+        match tokio::time::timeout(server.health.deadline, server.runtime.spawn(work)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => Err(DbErr::Custom(format!("The read was abandoned: {error}"))),
+            Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
         }
     }
 }
 
-async fn in_time<T: Send + 'static>(
-    (health, runtime): &(Arc<Health>, Handle),
-    work: impl Future<Output = Result<T, DbErr>> + Send + 'static,
-) -> Result<T, DbErr> {
-    match tokio::time::timeout(health.deadline, runtime.spawn(work)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => Err(DbErr::Custom(format!("The read was abandoned: {error}"))),
-        Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
+impl OfServer {
+    /// Reads again if a connection was found broken: reading changes nothing. All that idle may have been broken together, and each
+    /// is found out only when it is used; the next after them is a new one.
+    async fn insist<T, F: Future<Output = Result<T, DbErr>>>(&self, mut read: impl FnMut() -> F) -> Result<T, DbErr> {
+        for _ in 0..self.connections {
+            match read().await {
+                Err(error) if is_outage(&error) && !is_silence(&error) => {}
+                answered => return answered,
+            }
+        }
+        read().await
     }
 }
 
