@@ -3,17 +3,17 @@
 mod clock;
 mod disk;
 mod killed;
-mod load;
-mod lost;
-mod random;
+pub(crate) mod load;
+pub(crate) mod lost;
+pub(crate) mod random;
 mod release;
 
 use serde_json::{Value, json};
 
 use crate::harness::{Actor, Answer};
 
-/// The tier `free`, a count and two quotas with so much room each, and these orgs.
-async fn set_up(admin: &Actor, max: u64, orgs: impl IntoIterator<Item = &str>) {
+/// The tier `free`, a count and two quotas with so much room each, and these orgs. Answers the revision.
+pub(crate) async fn set_up(admin: &Actor, max: u64, orgs: impl IntoIterator<Item = &str>) -> u64 {
     let limit_keys = json!({
         "seats": {"kind": "count", "default": {"max": max}},
         "daily": {"kind": "quota", "window": "day", "label": "API request", "default": {"max": max}},
@@ -22,23 +22,24 @@ async fn set_up(admin: &Actor, max: u64, orgs: impl IntoIterator<Item = &str>) {
     for (name, limit_key) in limit_keys.as_object().expect("an object") {
         admin.put_limit_key(name, limit_key.clone()).await.is(201);
     }
-    admin.put_tier("free").await.is(201);
+    let mut revision = admin.put_tier("free").await.is(201).revision();
     for org in orgs {
-        admin.put_org(org, "free").await.is(201);
+        revision = admin.put_org(org, "free").await.is(201).revision();
     }
+    revision
 }
 
-fn taking(org: &str, limit_key: &str, amount: u64) -> Value {
+pub(crate) fn taking(org: &str, limit_key: &str, amount: u64) -> Value {
     json!({"org": org, "limitKey": limit_key, "amount": amount})
 }
 
 /// Takes under an idempotency key.
-async fn take_once(actor: &Actor, key: &str, body: &Value) -> Answer {
+pub(crate) async fn take_once(actor: &Actor, key: &str, body: &Value) -> Answer {
     actor.request("POST", "/v1/consume").header("Idempotency-Key", key).json(body).send().await
 }
 
 /// What is used and held, as a question is answered.
-async fn current(actor: &Actor, org: &str, limit_key: &str) -> u64 {
+pub(crate) async fn current(actor: &Actor, org: &str, limit_key: &str) -> u64 {
     let answer = actor.check(json!({"org": org, "limitKey": limit_key})).await;
     answer.is(200).data()["current"].as_u64().expect("a number")
 }

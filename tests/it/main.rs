@@ -13,6 +13,8 @@ mod crash;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 #[allow(dead_code, unused_imports, reason = "it grows ahead of the tests that use it")]
 mod harness;
 #[cfg(test)]

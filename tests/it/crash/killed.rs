@@ -3,18 +3,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reqwest::Client;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::load::{Book, Caller, KEYED, UNKEYED, parsed, places};
+use super::load::{Book, Crew, KEYED, Servers, UNKEYED, Until, assert_bounds, assert_exact};
 use super::random::Random;
 use super::release::{assert_content, release_binary};
-use super::{current, set_up};
+use super::set_up;
 use crate::harness::{Plimsoll, Setup};
 
 const ROUNDS: u64 = 30;
-const CALLERS: u64 = 32;
+const CALLERS: usize = 32;
 /// Some of the counters are full long before the last round.
 const MAX: u64 = 1_500;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -22,21 +20,10 @@ const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// Lets the callers run until a random number of answers has come, and kills the server under them.
 async fn killed_under_load(server: Plimsoll, round: u64, random: &mut Random, book: &Arc<Mutex<Book>>) -> Setup {
-    let client = Client::builder().no_proxy().build().expect("a client");
-    let answers = Arc::new(Semaphore::new(0));
-    let callers: Vec<_> = (0..CALLERS)
-        .map(|caller| Caller {
-            client: client.clone(),
-            url: server.url(""),
-            name: format!("{round}-{caller}"),
-            random: random.split(),
-            book: Arc::clone(book),
-            answers: Arc::clone(&answers),
-        })
-        .map(|caller| tokio::spawn(caller.run()))
-        .collect();
+    let crew = Crew::on(Servers::at([server.url("")]), book, Until::Gone);
+    let callers = crew.start(CALLERS, &round.to_string(), random);
     let wanted = u32::try_from(random.below(600)).expect("a small number");
-    let enough = timeout(PATIENCE, answers.acquire_many(wanted)).await.expect("so many answers in time");
+    let enough = timeout(PATIENCE, crew.answers.acquire_many(wanted)).await.expect("so many answers in time");
     drop(enough);
     let killed = server.kill();
     assert_eq!(killed.status.code(), None, "it was to be killed");
@@ -44,37 +31,6 @@ async fn killed_under_load(server: Plimsoll, round: u64, random: &mut Random, bo
         caller.await.expect("no answer that is neither a grant nor a refusal");
     }
     killed.setup.clone()
-}
-
-/// Acknowledged <= used <= acknowledged + unknown, and never above the cap.
-async fn assert_bounds(server: &Plimsoll, book: &Mutex<Book>) {
-    for place in places(&[KEYED.as_slice(), &UNKEYED].concat()) {
-        let used = i64::try_from(current(&server.admin(), &place.0, place.1).await).expect("a small number");
-        let (low, high) = book.lock().expect("no panic").bounds(&place);
-        assert!((low..=high).contains(&used), "{place:?}: {used} is not from {low} to {high}");
-        assert!(used <= i64::try_from(MAX).expect("a small number"), "{place:?}: {used} is above the cap");
-        if UNKEYED.contains(&place.0.as_str()) {
-            book.lock().expect("no panic").found(place, used);
-        }
-    }
-}
-
-/// Asks for every answer that was lost, and holds usage to exactly what was granted.
-async fn assert_exact(server: &Plimsoll, book: &Mutex<Book>) -> usize {
-    let client = Client::builder().no_proxy().build().expect("a client");
-    let unknown = book.lock().expect("no panic").take_unknown();
-    let asked = unknown.len();
-    for change in unknown {
-        let response = change.request(&client, &server.url("")).send().await.expect("an answer");
-        let status = response.status().as_u16();
-        let body = parsed(&response.bytes().await.expect("all of it"));
-        book.lock().expect("no panic").answered(&change, status, &body);
-    }
-    for place in places(&[KEYED.as_slice(), &UNKEYED].concat()) {
-        let used = i64::try_from(current(&server.admin(), &place.0, place.1).await).expect("a small number");
-        assert_eq!(book.lock().expect("no panic").bounds(&place), (used, used), "{place:?}");
-    }
-    asked
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,7 +48,7 @@ async fn usage_is_what_was_granted_after_thirty_crashes_under_load() {
         server = Plimsoll::on(setup).await;
         server.anonymous().get("/readyz").await.is(200);
         assert!(server.started_in < READY_WITHIN, "it took {:?} to be ready", server.started_in);
-        assert_bounds(&server, &book).await;
+        assert_bounds(&server.admin(), &book, MAX).await;
         lost += assert_exact(&server, &book).await;
     }
     assert_eq!(server.terminate().status.code(), Some(0));

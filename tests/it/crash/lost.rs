@@ -1,5 +1,6 @@
 //! Lost answers: the client resets the connection after sending, and asks again with the same key.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,25 +19,28 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// When the client resets the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reset {
+pub(crate) enum Reset {
+    /// When so many bytes of the request are sent.
+    Sending(usize),
     /// As soon as the request is sent: the server may not even have read it.
     Sent,
+    /// After so long, or when the answer is there, unread.
+    Waiting(Duration),
     /// When the answer is there, unread.
     Answered,
     /// In the midst of the answer.
     Reading,
 }
 
-async fn lose(server: &Plimsoll, key: &str, body: &str, reset: Reset) {
-    let mut stream = TcpStream::connect(server.address()).await.expect("a connection");
-    let length = body.len();
-    let request = format!(
-        "POST /v1/consume HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADMIN_KEY}\r\nIdempotency-Key: {key}\r\n\
-         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    );
-    stream.write_all(request.as_bytes()).await.expect("a server that reads");
+/// Sends a request and hangs up.
+pub(crate) async fn hang_up(address: SocketAddr, request: &[u8], reset: Reset) {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    let sent = if let Reset::Sending(count) = reset { request.len().min(count) } else { request.len() };
+    stream.write_all(&request[..sent]).await.expect("a server that reads");
     match reset {
-        Reset::Sent => {}
+        Reset::Sending(_) | Reset::Sent => {}
+        // Whether it came in time does not matter.
+        Reset::Waiting(patience) => drop(timeout(patience, stream.readable()).await),
         Reset::Answered => timeout(PATIENCE, stream.readable()).await.expect("an answer in time").expect("an answer"),
         Reset::Reading => {
             let mut begun = [0; 12];
@@ -47,8 +51,17 @@ async fn lose(server: &Plimsoll, key: &str, body: &str, reset: Reset) {
     stream.set_zero_linger().expect("a socket");
 }
 
+/// A taking under an idempotency key, byte by byte.
+pub(crate) fn written(key: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST /v1/consume HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ADMIN_KEY}\r\nIdempotency-Key: {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}
+
 /// Asks until it is answered: while the first call runs, there is no answer yet.
-async fn ask(actor: &Actor, key: &str, body: &serde_json::Value) -> Answer {
+pub(crate) async fn ask(actor: &Actor, key: &str, body: &serde_json::Value) -> Answer {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let answer = take_once(actor, key, body).await;
@@ -73,7 +86,7 @@ async fn a_thousand_answers_are_lost_and_every_call_has_one_effect() {
                 let _place = places.acquire_owned().await.expect("a place");
                 let (key, body) = (format!("call-{number}"), taking("acme", "seats", 1));
                 let reset = [Reset::Sent, Reset::Answered, Reset::Reading][usize::try_from(number % 3).expect("below 3")];
-                lose(&server, &key, &body.to_string(), reset).await;
+                hang_up(server.address(), written(&key, &body.to_string()).as_bytes(), reset).await;
                 let answer = ask(&server.admin(), &key, &body).await;
                 let is_replay = answer.header("idempotent-replayed") == Some("true");
                 assert!(is_replay || reset == Reset::Sent, "{key} was answered before");

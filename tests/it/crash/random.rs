@@ -4,18 +4,18 @@ use std::hash::{BuildHasher, RandomState};
 
 /// A small generator (`SplitMix64`).
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// A new seed, printed for whoever looks into a failure.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let seed = RandomState::new().hash_one("a seed");
         eprintln!("the seed is {seed}");
         Self(seed)
     }
 
     /// Another generator, that depends on this one.
-    pub(super) fn split(&mut self) -> Self {
+    pub(crate) fn split(&mut self) -> Self {
         Self(self.next())
     }
 
@@ -27,7 +27,7 @@ impl Random {
     }
 
     /// From 0, and below `end`.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 }

@@ -1,0 +1,23 @@
+//! The primary is destroyed, and its synchronous standby takes its place.
+
+use tokio::task::block_in_place;
+
+use super::scene::Scene;
+use crate::harness::Postgres;
+
+const MAX: u64 = 2_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn the_primary_is_destroyed_under_load_and_the_standby_has_every_acknowledged_call() {
+    let primary = Postgres::durable();
+    let scene = Scene::start(&primary, 2, MAX).await;
+    let standby = block_in_place(|| primary.standby());
+    let load = scene.load().await;
+    block_in_place(|| primary.destroy());
+    scene.refuses_at_once().await;
+    block_in_place(|| standby.promote());
+    scene.proxy.redirect(standby.address());
+    scene.recovers(&load).await;
+    let tally = scene.is_whole(load, &standby).await;
+    assert!(tally.unavailable() > 0, "nobody noticed");
+}

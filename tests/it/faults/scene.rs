@@ -1,0 +1,153 @@
+//! Processes on one PostgreSQL behind a proxy, and what must be so when a fault is over.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::task::{JoinSet, block_in_place};
+use tokio::time::interval;
+
+use super::load::Load;
+use crate::crash::load::{KEYED, UNKEYED};
+use crate::crash::{set_up, taking};
+use crate::harness::postgres::until;
+use crate::harness::{Actor, Plimsoll, Postgres, Proxy, Setup};
+
+/// The longest that a taking may wait for the database, in the settings of every process.
+const DEADLINE: Duration = Duration::from_secs(1);
+/// What a busy machine may add to that.
+const A_LITTLE: Duration = Duration::from_millis(700);
+/// The longest that a taking may be refused after the database is back.
+const RECOVERY: Duration = Duration::from_secs(2);
+/// How often it is looked whether something has come about.
+const LOOK: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_secs(45);
+/// The connections of one process by its settings: for reads, for takings, for changes, and to be told of changes.
+const CONNECTIONS: usize = 8 + 3;
+/// An org that only the test itself takes from.
+pub(super) const PROBE: &str = "probe";
+
+/// The processes, and the way to their database. Nobody else has a connection through it.
+pub(super) struct Scene {
+    pub(super) servers: Vec<Plimsoll>,
+    pub(super) proxy: Proxy,
+    /// The cap of every counter.
+    pub(super) max: u64,
+}
+
+impl Scene {
+    /// So many processes at once on an empty database, with so much room in every counter.
+    pub(super) async fn start(postgres: &Postgres, processes: usize, max: u64) -> Self {
+        Self::with(postgres, processes, max, |setup| setup).await
+    }
+
+    /// The same with other settings than the usual.
+    pub(super) async fn with(postgres: &Postgres, processes: usize, max: u64, change: impl FnOnce(Setup) -> Setup) -> Self {
+        let proxy = Proxy::to(postgres.address());
+        let setup = change(Setup::on_postgres(postgres).at_database(&postgres.url_through(proxy.address())));
+        let servers = Plimsoll::all(vec![setup; processes]).await;
+        let orgs = [KEYED.as_slice(), &UNKEYED, &[PROBE]].concat();
+        let changed = set_up(&servers[0].admin(), max, orgs).await;
+        let scene = Self { servers, proxy, max };
+        for server in &scene.servers {
+            knows(server, changed).await;
+        }
+        scene
+    }
+
+    /// Starts callers, and those who watch what must go on meanwhile, and waits until they are at it.
+    pub(super) async fn load(&self) -> Load {
+        let load = Load::start(self);
+        load.answers(300).await;
+        load
+    }
+
+    /// Every process grants again, soon after the database is back, which it has just become, and goes on to.
+    pub(super) async fn recovers(&self, load: &Load) {
+        let back = Instant::now();
+        let mut granting: JoinSet<Duration> = self.servers.iter().map(|server| first_grant(server.admin(), back)).collect();
+        while let Some(waited) = granting.join_next().await {
+            let waited = waited.expect("a grant");
+            assert!(waited <= RECOVERY, "takings were refused for {waited:?} after the database was back");
+        }
+        let found_down = self.found_down();
+        load.answers(300).await;
+        assert_eq!(self.found_down(), found_down, "the database was found down again");
+    }
+
+    /// How often a process has found that its database does not answer.
+    fn found_down(&self) -> usize {
+        let times = |server: &Plimsoll| server.stderr.text().matches("the database server does not answer").count();
+        self.servers.iter().map(times).sum()
+    }
+
+    /// Takings are refused everywhere, and nobody waits for the database any more.
+    pub(super) async fn refuses_at_once(&self) {
+        for server in &self.servers {
+            until_refused(&server.admin()).await;
+            for _ in 0..10 {
+                let begun = Instant::now();
+                let refused = server.admin().post("/v1/consume", taking(PROBE, "seats", 1)).await;
+                refused.fails(503, "unavailable");
+                assert!(refused.header("retry-after").is_some(), "{}", refused.text);
+                assert!(begun.elapsed() < DEADLINE / 2, "it was known, and it took {:?}", begun.elapsed());
+            }
+        }
+    }
+
+    /// When the callers have gone, nothing is left behind: every acknowledged call has its effect and no other has, nothing is above the
+    /// cap, no connection is in a transaction, there are no more of them than there should be, and there was no deadlock.
+    pub(super) async fn is_whole(&self, load: Load, postgres: &Postgres) -> Tally {
+        let tally = load.stop().await;
+        tally.assert_served();
+        block_in_place(|| is_quiet(postgres, self.servers.len()));
+        tally.assert_exact(&self.servers[self.servers.len() - 1], self.max).await;
+        assert!(!postgres.log().contains("deadlock detected"), "there was a deadlock");
+        tally
+    }
+}
+
+pub(super) use super::load::Tally;
+
+/// The processes have finished with the server.
+#[track_caller]
+pub(super) fn is_quiet(postgres: &Postgres, processes: usize) {
+    let at_it = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'plimsoll %' AND state <> 'idle'";
+    until("no connection is in a transaction", || postgres.number(at_it) == 0);
+    until("no pool has grown", || postgres.connections() <= processes * CONNECTIONS);
+    assert_eq!((postgres.idle_in_transaction(), postgres.deadlocks()), (0, 0));
+}
+
+/// The longest that an answer to a taking may take.
+pub(super) const fn longest_taking() -> Duration {
+    DEADLINE.saturating_add(A_LITTLE)
+}
+
+/// Asks again and again until it is so.
+pub(super) async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+    let (begun, mut looks) = (Instant::now(), interval(LOOK));
+    while !is_so().await {
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        looks.tick().await;
+    }
+}
+
+/// The process knows the orgs, so that nothing has to be asked about them.
+async fn knows(server: &Plimsoll, revision: u64) {
+    for org in [KEYED.as_slice(), &UNKEYED, &[PROBE]].concat() {
+        let question = json!({"org": org, "limitKey": "seats", "current": 0});
+        let admin = server.admin();
+        let asked = admin.request("POST", "/v1/check").header("Plimsoll-At-Least", revision.to_string());
+        asked.json(&question).send().await.is(200);
+    }
+}
+
+/// When a taking was granted first.
+async fn first_grant(admin: Actor, back: Instant) -> Duration {
+    let admin = admin.unjudged();
+    eventually("a grant", || async { admin.post("/v1/consume", taking(PROBE, "seats", 1)).await.status == 200 }).await;
+    back.elapsed()
+}
+
+async fn until_refused(admin: &Actor) {
+    eventually("a refusal", || async { admin.post("/v1/consume", taking(PROBE, "seats", 1)).await.status == 503 }).await;
+}
