@@ -142,6 +142,11 @@ impl Watched {
         self.serving.clone()
     }
 
+    /// Nothing of a request has arrived, or since the last answer.
+    pub fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle
+    }
+
     fn enter(&mut self, phase: Phase) {
         (self.phase, self.ticks, self.written) = (phase, 0, 0);
     }

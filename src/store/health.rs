@@ -1,6 +1,6 @@
 //! Whether a database server answers. Who finds it silent says so, and until it answers again nobody waits for it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ pub(super) struct Health {
     /// The longest that a taking waits for the server, and everything that is asked of it on the way to a decision.
     pub(super) deadline: Duration,
     is_down: AtomicBool,
+    /// How often it was found down.
+    outages: AtomicU64,
     history: Mutex<History>,
     /// Wakes whoever finds out whether it is back.
     doubt: Notify,
@@ -37,7 +39,13 @@ impl Health {
     pub(super) fn new(deadline: Duration) -> Self {
         let history = History { down_since: Instant::now(), back_since: None, pause: SHORTEST_PAUSE };
         metrics::gauge!("plimsoll_database_up").set(1.0);
-        Self { deadline, is_down: AtomicBool::new(false), history: Mutex::new(history), doubt: Notify::new() }
+        Self {
+            deadline,
+            is_down: AtomicBool::new(false),
+            outages: AtomicU64::new(0),
+            history: Mutex::new(history),
+            doubt: Notify::new(),
+        }
     }
 
     /// Refuses at once while the server is down.
@@ -49,6 +57,11 @@ impl Health {
         self.is_down.load(Ordering::Relaxed)
     }
 
+    /// How often it was found down. What was connected before the last time may hang for ever, with nobody at the other end.
+    pub(super) fn outages(&self) -> u64 {
+        self.outages.load(Ordering::Relaxed)
+    }
+
     /// It did not answer.
     pub(super) fn fail(&self) {
         let mut history = self.history();
@@ -58,6 +71,7 @@ impl Health {
         let is_relapse = history.back_since.is_some_and(|since| since.elapsed() < RELAPSE);
         history.pause = if is_relapse { history.pause.saturating_mul(2).min(LONGEST_PAUSE) } else { SHORTEST_PAUSE };
         history.down_since = Instant::now();
+        self.outages.fetch_add(1, Ordering::Relaxed);
         metrics::gauge!("plimsoll_database_up").set(0.0);
         tracing::warn!("the database server does not answer: takings are refused until it does");
         self.doubt.notify_one();

@@ -52,6 +52,14 @@ impl Link {
         }
     }
 
+    /// How often the server was found down: what was connected before may hang.
+    fn outages(&self) -> u64 {
+        match self {
+            Self::File(_) => 0,
+            Self::Server(_, _, health) => health.outages(),
+        }
+    }
+
     /// A transaction that has the right to write from its start, where there is such a thing.
     async fn begin(&self, writer: &DatabaseConnection) -> Result<DatabaseTransaction, sea_orm::DbErr> {
         match self {
@@ -76,13 +84,16 @@ pub(super) struct LaneState {
     /// A transaction began whose end was not seen: what the connection believes of it may be wrong, and the database may
     /// hold more than memory knows.
     is_unsure: bool,
+    /// How often the server had been found down when the connection was made.
+    outages: u64,
     /// How many changes were committed.
     commits: u64,
 }
 
 impl LaneState {
     pub(super) fn new(link: Link, answers: Answers, connection: Option<DatabaseConnection>) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self { link, answers, forgotten: Vec::new(), connection, is_unsure: false, commits: 0 }))
+        let (forgotten, outages) = (Vec::new(), link.outages());
+        Arc::new(Mutex::new(Self { link, answers, forgotten, connection, is_unsure: false, outages, commits: 0 }))
     }
 
     /// How many changes were committed.
@@ -96,7 +107,8 @@ impl LaneState {
     /// comes next would be a part of it, and what is committed then would not be. Such a connection is thrown away.
     async fn begin(&mut self) -> Result<DatabaseTransaction, StoreError> {
         let connection = self.connection.as_ref().ok_or_else(read_only)?;
-        if self.is_unsure {
+        if self.is_unsure || self.outages != self.link.outages() {
+            self.is_unsure = true;
             return self.begin_anew().await;
         }
         self.is_unsure = true;
@@ -109,6 +121,7 @@ impl LaneState {
 
     async fn begin_anew(&mut self) -> Result<DatabaseTransaction, StoreError> {
         let connection = self.connection.as_mut().ok_or_else(read_only)?;
+        self.outages = self.link.outages();
         self.link.discard(connection.clone()).await?;
         *connection = self.link.connect().await?;
         let db = self.link.begin(connection).await?;

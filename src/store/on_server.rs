@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use sea_orm::DbErr;
-use tokio::runtime::Handle;
 
 use super::answers::Answers;
 use super::health::Health;
@@ -35,9 +34,8 @@ async fn connected(server: Arc<Server>, access: Access, settings: StoreSettings)
         Ok::<_, DbErr>(LaneState::new(link, Answers::none(settings.answers), connection))
     };
     let (changes, takings) = (lane(Purpose::Changes).await?, lane(Purpose::Takings).await?);
-    let reader = server.pool(Purpose::Questions).await?;
+    let reader = Reader::of_server(Arc::clone(&server), Arc::clone(&health)).await?;
     check_applied(&reader).await?;
-    let reader = Reader::of_server(reader, Arc::clone(&health), Handle::current(), settings.server.readers);
     let home = Home::Server { server, health, seen: LastSeen::new() };
     Ok(started(Inner::new(reader, changes, Some(takings), Arc::default(), home)).await?)
 }

@@ -99,6 +99,11 @@ impl Server {
         Self { settings, ..self }
     }
 
+    /// Reads that are under way at once, at most.
+    pub(super) const fn readers(&self) -> u32 {
+        self.settings.readers
+    }
+
     fn options(&self, purpose: Purpose) -> PgConnectOptions {
         self.options.clone().application_name(purpose.name()).options(purpose.settings(self.settings.deadline))
     }

@@ -7,12 +7,15 @@ use crate::harness::Postgres;
 
 const MAX: u64 = 2_000;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn the_primary_is_destroyed_under_load_and_the_standby_has_every_acknowledged_call() {
+/// Under load the primary ends, with all its connections or without a word to them, and the standby becomes the one that is written to.
+async fn fails_over(is_silent: bool) {
     let primary = Postgres::durable();
     let scene = Scene::start(&primary, 2, MAX).await;
     let standby = block_in_place(|| primary.standby());
     let load = scene.load().await;
+    if is_silent {
+        scene.proxy.abandon();
+    }
     block_in_place(|| primary.destroy());
     scene.refuses_at_once().await;
     block_in_place(|| standby.promote());
@@ -20,4 +23,14 @@ async fn the_primary_is_destroyed_under_load_and_the_standby_has_every_acknowled
     scene.recovers(&load).await;
     let tally = scene.is_whole(load, &standby).await;
     assert!(tally.unavailable() > 0, "nobody noticed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn the_primary_is_destroyed_under_load_and_the_standby_has_every_acknowledged_call() {
+    fails_over(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn the_primary_vanishes_without_a_word_and_the_standby_has_every_acknowledged_call() {
+    fails_over(true).await;
 }

@@ -7,6 +7,7 @@ use tokio::task::{JoinSet, block_in_place};
 use tokio::time::interval;
 
 use super::load::Load;
+use super::watch::reads;
 use crate::crash::load::{KEYED, UNKEYED};
 use crate::crash::{set_up, taking};
 use crate::harness::postgres::until;
@@ -23,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(45);
 /// The connections of one process by its settings: for reads, for takings, for changes, and to be told of changes.
 const CONNECTIONS: usize = 8 + 3;
+/// More than a process has connections for reads.
+const READS: usize = 16;
 /// An org that only the test itself takes from.
 pub(super) const PROBE: &str = "probe";
 
@@ -68,6 +71,9 @@ impl Scene {
         while let Some(waited) = granting.join_next().await {
             let waited = waited.expect("a grant");
             assert!(waited <= RECOVERY, "takings were refused for {waited:?} after the database was back");
+        }
+        for server in &self.servers {
+            assert_reads(server).await;
         }
         let found_down = self.found_down();
         load.answers(300).await;
@@ -146,6 +152,18 @@ async fn first_grant(admin: Actor, back: Instant) -> Duration {
     let admin = admin.unjudged();
     eventually("a grant", || async { admin.post("/v1/consume", taking(PROBE, "seats", 1)).await.status == 200 }).await;
     back.elapsed()
+}
+
+/// Once takings are granted, what is read of the database is read, by however many at once.
+async fn assert_reads(server: &Plimsoll) {
+    let actor = server.admin().unjudged();
+    let mut reading: JoinSet<bool> =
+        (0..READS).map(|_| actor.clone()).map(|actor| async move { reads(&actor).await }).collect();
+    while let Some(is_read) = reading.join_next().await {
+        assert!(is_read.expect("an answer"), "takings are granted, and reads are refused");
+    }
+    let put = actor.put_org("another", "free").await;
+    assert!(put.status == 200 || put.status == 201, "{}", put.text);
 }
 
 async fn until_refused(admin: &Actor) {

@@ -1,24 +1,31 @@
-//! What must go on whatever becomes of the database: `/livez`, and questions that bring the number to be judged with them.
+//! What must go on whatever becomes of the database: `/livez`, and questions that bring the number to be judged with them. And what
+//! needs it, and may be refused meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::interval;
 
-use super::scene::PROBE;
-use crate::harness::{Actor, Plimsoll};
+use super::scene::{PROBE, longest_taking};
+use crate::harness::{Actor, Answer, Plimsoll};
 
 /// How often it is asked.
 const PACE: Duration = Duration::from_millis(20);
 /// What waits for nothing, on a busy machine; whoever waits for the database waits for longer.
 const AT_ONCE: Duration = Duration::from_millis(600);
 
+/// The longest that what is read of the database may take: it may be two statements.
+const LONGEST_READ: Duration = longest_taking().saturating_mul(2);
+/// Those who read at once.
+const READERS: usize = 4;
+
 /// Asks one process again and again.
 pub(super) struct Watch {
     asking: JoinHandle<Seen>,
+    reading: JoinSet<Duration>,
     is_over: Arc<AtomicBool>,
 }
 
@@ -28,19 +35,49 @@ pub(super) struct Seen {
     asked: usize,
     slowest_livez: Duration,
     slowest_check: Duration,
+    slowest_read: Duration,
 }
 
 impl Watch {
     pub(super) fn over(server: &Plimsoll) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let asking = tokio::spawn(ask(server.admin().unjudged(), Arc::clone(&is_over)));
-        Self { asking, is_over }
+        let reading = (0..READERS).map(|_| read(server.admin().unjudged(), Arc::clone(&is_over))).collect();
+        Self { asking, reading, is_over }
     }
 
-    pub(super) async fn stop(self) -> Seen {
+    pub(super) async fn stop(mut self) -> Seen {
         self.is_over.store(true, Ordering::SeqCst);
-        self.asking.await.expect("every question was answered")
+        let mut seen = self.asking.await.expect("every question was answered");
+        while let Some(slowest) = self.reading.join_next().await {
+            seen.slowest_read = seen.slowest_read.max(slowest.expect("every read was answered, or refused"));
+        }
+        seen
     }
+}
+
+/// What is read of the database: the usage that a question is judged by, and a list.
+pub(super) async fn reads(actor: &Actor) -> bool {
+    let question = json!({"org": PROBE, "limitKey": "seats"});
+    let (check, usage) = tokio::join!(actor.check(question), actor.get("/v1/orgs/keyed-1/usage"));
+    let is_read = |answer: &Answer| {
+        if answer.status != 200 {
+            answer.fails(503, "unavailable");
+        }
+        answer.status == 200
+    };
+    is_read(&check) & is_read(&usage)
+}
+
+async fn read(actor: Actor, is_over: Arc<AtomicBool>) -> Duration {
+    let (mut slowest, mut pace) = (Duration::ZERO, interval(PACE));
+    while !is_over.load(Ordering::SeqCst) {
+        pace.tick().await;
+        let begun = Instant::now();
+        reads(&actor).await;
+        slowest = slowest.max(begun.elapsed());
+    }
+    slowest
 }
 
 async fn ask(actor: Actor, is_over: Arc<AtomicBool>) -> Seen {
@@ -64,5 +101,6 @@ impl Seen {
     pub(super) fn assert_served(&self) {
         assert!(self.asked > 0, "nothing was asked");
         assert!(self.slowest_livez < AT_ONCE && self.slowest_check < AT_ONCE, "not at once: {self:?}");
+        assert!(self.slowest_read < LONGEST_READ, "not in time: {self:?}");
     }
 }

@@ -47,6 +47,8 @@ struct Way {
     is_closed: bool,
     /// How often everything was reset.
     resets: usize,
+    /// How often everything was abandoned.
+    abandonments: usize,
 }
 
 /// What becomes of the statements that a test waits for.
@@ -67,7 +69,7 @@ struct Trap {
 impl Proxy {
     /// A proxy on which nothing goes wrong yet.
     pub(crate) fn to(target: SocketAddr) -> Self {
-        let way = Way { target, delay: Duration::ZERO, is_silent: false, is_closed: false, resets: 0 };
+        let way = Way { target, delay: Duration::ZERO, is_silent: false, is_closed: false, resets: 0, abandonments: 0 };
         let way = watch::Sender::new(way);
         let shared = Arc::new(Shared { way, trap: Mutex::default(), sprung: AtomicUsize::new(0), open: AtomicUsize::new(0) });
         let (stop, stopped) = oneshot::channel();
@@ -97,6 +99,11 @@ impl Proxy {
     /// Lets nothing through, not even the end of a connection, or lets it through again: what was sent meanwhile then arrives.
     pub(crate) fn silence(&self, is_silent: bool) {
         self.change(|way| way.is_silent = is_silent);
+    }
+
+    /// Lets nothing through any more on the connections that there are, for ever, as if the machine at the other end had vanished.
+    pub(crate) fn abandon(&self) {
+        self.change(|way| way.abandonments += 1);
     }
 
     /// Resets all connections that there are, at both ends.
@@ -192,7 +199,7 @@ async fn serve(client: TcpStream, shared: Arc<Shared>) {
     shared.open.fetch_add(1, Ordering::SeqCst);
     let way = *shared.way.borrow();
     match TcpStream::connect(way.target).await {
-        Ok(server) if !way.is_closed => pump::carry(client, server, &shared, way.resets).await,
+        Ok(server) if !way.is_closed => pump::carry(client, server, &shared, way).await,
         Ok(_) | Err(_) => pump::reset(&client),
     }
     shared.open.fetch_sub(1, Ordering::SeqCst);

@@ -32,7 +32,11 @@ async fn a_head_or_a_body_that_does_not_arrive_is_cut_off_in_time() {
     let head = "POST /v1/check HTTP/1.1\r\nHost: x\r\n";
     let rest = format!("Authorization: Bearer {ADMIN_KEY}\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n");
     let with_body = format!("{head}{rest}{{\"org\":");
-    let (slow_head, slow_body) = tokio::join!(begun(&server, head), begun(&server, &with_body));
+    let (nothing, slow_head, slow_body) = tokio::join!(begun(&server, ""), begun(&server, head), begun(&server, &with_body));
+
+    let (answer, after) = nothing;
+    assert_eq!(answer, "", "nobody has asked");
+    assert!((4..9).contains(&after.as_secs()), "a connection on which nothing came was kept for {after:?}");
 
     let (answer, after) = slow_head;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");

@@ -20,16 +20,16 @@ enum End {
 }
 
 /// Carries what two say to each other, until it ends.
-pub(super) async fn carry(mut client: TcpStream, mut server: TcpStream, shared: &Shared, resets: usize) {
+pub(super) async fn carry(mut client: TcpStream, mut server: TcpStream, shared: &Shared, begun: Way) {
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let dialogue = Mutex::default();
     let mut way = shared.way.subscribe();
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     let end = tokio::select! {
-        end = forth(from_client, to_server, shared, &dialogue) => end,
-        end = back(from_server, to_client, shared, &dialogue) => end,
-        _ = way.wait_for(|way| way.resets != resets) => End::Reset,
+        end = forth(from_client, to_server, shared, (begun, &dialogue)) => end,
+        end = back(from_server, to_client, shared, (begun, &dialogue)) => end,
+        _ = way.wait_for(|way| way.resets != begun.resets) => End::Reset,
     };
     if matches!(end, End::Reset) {
         reset(&client);
@@ -43,12 +43,17 @@ pub(super) fn reset(stream: &TcpStream) {
     let _ = stream.set_zero_linger();
 }
 
-async fn forth(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, shared: &Shared, dialogue: &Mutex<Dialogue>) -> End {
+async fn forth(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    shared: &Shared,
+    (begun, dialogue): (Way, &Mutex<Dialogue>),
+) -> End {
     let mut way = shared.way.subscribe();
     let mut bytes = vec![0; 65_536];
     loop {
         let read = from.read(&mut bytes).await;
-        passable(&mut way).await;
+        passable(&mut way, begun).await;
         let Ok(count @ 1..) = read else { return End::Closed };
         let may_pass =
             dialogue.lock().unwrap_or_else(PoisonError::into_inner).asks(&bytes[..count], |text| shared.fate_of(text));
@@ -62,12 +67,17 @@ async fn forth(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, shared: &Shared, d
     }
 }
 
-async fn back(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, shared: &Shared, dialogue: &Mutex<Dialogue>) -> End {
+async fn back(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    shared: &Shared,
+    (begun, dialogue): (Way, &Mutex<Dialogue>),
+) -> End {
     let mut way = shared.way.subscribe();
     let mut bytes = vec![0; 65_536];
     loop {
         let read = from.read(&mut bytes).await;
-        passable(&mut way).await;
+        passable(&mut way, begun).await;
         let Ok(count @ 1..) = read else { return End::Closed };
         let Heard { told, has_swallowed } = dialogue.lock().unwrap_or_else(PoisonError::into_inner).hears(&bytes[..count]);
         let is_told = to.write_all(&told).await.is_ok();
@@ -82,11 +92,11 @@ async fn back(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, shared: &Shared, di
 }
 
 /// Waits as long as everything has to, and then until something may pass.
-async fn passable(way: &mut watch::Receiver<Way>) {
+async fn passable(way: &mut watch::Receiver<Way>, begun: Way) {
     let delay = way.borrow().delay;
     if !delay.is_zero() {
         sleep(delay).await;
     }
     // There is somebody who can change it as long as there are connections.
-    let _ = way.wait_for(|way| !way.is_silent).await;
+    let _ = way.wait_for(|way| !way.is_silent && way.abandonments == begun.abandonments).await;
 }

@@ -94,6 +94,21 @@ fn nothing_comes_through_a_silence_not_even_an_end() {
 }
 
 #[test]
+fn what_is_abandoned_hears_no_more_and_what_comes_after_it_does() {
+    let postgres = Postgres::start();
+    let proxy = Proxy::to(postgres.address());
+    let mut one = Psql::through(&postgres, &proxy);
+    one.send("SELECT 'before';");
+    assert!(one.says("before"));
+    proxy.abandon();
+    one.send("SELECT 'after';");
+    let mut another = Psql::through(&postgres, &proxy);
+    another.send("SELECT 'after';");
+    assert!(another.says("after"));
+    assert!(!one.output.text().contains("after") && proxy.connections() == 2);
+}
+
+#[test]
 fn a_reset_is_a_reset_and_a_closed_way_is_reset_until_it_opens() {
     let postgres = Postgres::start();
     let proxy = Proxy::to(postgres.address());
