@@ -14,6 +14,8 @@ use super::{Home, Store};
 
 /// How often the revision is asked for: nobody is further behind than this and the time that it takes to read what changed.
 const POLL: Duration = Duration::from_millis(400);
+/// How soon a server that is down is asked again.
+const RETRY: Duration = Duration::from_millis(100);
 const REVISION: &str = "SELECT value FROM catalogue_revision WHERE id = 1";
 
 /// When the server was last asked for its revision, and what it said.
@@ -68,6 +70,9 @@ impl Store {
                     health.recover();
                 }
                 None => fail(health),
+            }
+            if health.is_down() {
+                turn.reset_after(RETRY);
             }
         }
     }
