@@ -9,15 +9,15 @@ use crate::harness::Postgres;
 
 const MAX: u64 = 2_000;
 /// How often the ends of transactions are lost, in two ways.
-const LOSSES: usize = 20;
+const LOSSES: usize = 12;
 /// How long and how often connections are cut.
-const CUTTING: Duration = Duration::from_secs(4);
+const CUTTING: Duration = Duration::from_secs(3);
 const CUT: Duration = Duration::from_millis(100);
 /// A way that is slow, and one that is too slow: a taking is a dozen round trips, and as many more on a new connection.
 const SLOW: Duration = Duration::from_millis(2);
 const TOO_SLOW: Duration = Duration::from_millis(300);
 /// How long the way is silent or too slow.
-const TROUBLE: Duration = Duration::from_secs(4);
+const TROUBLE: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn the_answers_of_commits_are_lost_and_every_call_has_one_effect() {

@@ -3,7 +3,7 @@
 use super::scene::Scene;
 use crate::harness::{Plimsoll, Postgres};
 
-const KILLS: usize = 4;
+const KILLS: usize = 3;
 const MAX: u64 = 2_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

@@ -7,7 +7,7 @@ use tokio::task::block_in_place;
 use super::scene::{Scene, eventually};
 use crate::harness::Postgres;
 
-const CRASHES: usize = 3;
+const CRASHES: usize = 2;
 /// How long the server stands still.
 const FREEZE: Duration = Duration::from_secs(10);
 const MAX: u64 = 2_000;

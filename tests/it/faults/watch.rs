@@ -19,8 +19,9 @@ const AT_ONCE: Duration = Duration::from_millis(600);
 
 /// The longest that what is read of the database may take: it may be two statements.
 const LONGEST_READ: Duration = longest_taking().saturating_mul(2);
-/// Those who read at once.
+/// Those who read at once, and how often.
 const READERS: usize = 4;
+const READING_PACE: Duration = Duration::from_millis(100);
 
 /// Asks one process again and again.
 pub(super) struct Watch {
@@ -70,7 +71,7 @@ pub(super) async fn reads(actor: &Actor) -> bool {
 }
 
 async fn read(actor: Actor, is_over: Arc<AtomicBool>) -> Duration {
-    let (mut slowest, mut pace) = (Duration::ZERO, interval(PACE));
+    let (mut slowest, mut pace) = (Duration::ZERO, interval(READING_PACE));
     while !is_over.load(Ordering::SeqCst) {
         pace.tick().await;
         let begun = Instant::now();
