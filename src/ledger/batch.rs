@@ -31,6 +31,8 @@ pub(super) struct Batch {
     places: HashTable<usize>,
     hasher: RandomState,
     pub(super) reservations: HashMap<ReservationId, Held, RandomState>,
+    /// Where counters stand that somebody was shown together and that nothing was taken from.
+    pub(super) shown: Vec<Vec<usize>>,
     pub(super) noted: HashSet<LimitKeyName>,
 }
 
@@ -64,6 +66,7 @@ impl Batch {
             places: HashTable::new(),
             hasher: RandomState::default(),
             reservations: HashMap::default(),
+            shown: Vec::new(),
             noted: HashSet::new(),
         }
     }
@@ -148,6 +151,8 @@ impl Batch {
             self.take_all(&sums)?;
             takings.iter().for_each(|taking| self.note(&taking.limit_key.name));
             decisions = decisions.into_iter().map(|(place, decision)| (place, decision.taken())).collect();
+        } else if self.sight == Sight::Shared && sums.len() > 1 {
+            self.shown.push(sums.iter().map(|sum| sum.place).collect());
         }
         if let ([_], Some((_, decision))) = (takings, decisions.first()) {
             return Ok(Outcome::Consumed(vec![decision.clone()]));

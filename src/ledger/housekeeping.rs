@@ -1,7 +1,7 @@
 //! Housekeeping: what no longer matters is deleted in small steps. It decides nothing: whether a hold is alive and which window
 //! counts is computed from the clock, whatever is still stored.
 
-use sea_orm::{ConnectionTrait, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 use super::Ledger;
 use crate::domain::time::UtcMillis;
@@ -13,10 +13,11 @@ const DAY_MILLIS: i64 = 86_400_000;
 /// How long a reservation can still be looked up after its time, in milliseconds: a day, in which its answers may be asked for again.
 const KEPT_RESERVATIONS: i64 = DAY_MILLIS;
 
+/// A statement around the end of the list of rows that are to be deleted.
 const ENDED_WINDOWS: &str = "DELETE FROM usage WHERE (org, limit_key, resource, window_start) IN \
-     (SELECT org, limit_key, resource, window_start FROM usage WHERE window_end <= $1 ORDER BY window_end LIMIT $2)";
+     (SELECT org, limit_key, resource, window_start FROM usage WHERE window_end <= $1 ORDER BY window_end LIMIT $2";
 const OLD_RESERVATIONS: &str = "DELETE FROM reservation WHERE (org, id) IN \
-     (SELECT org, id FROM reservation WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+     (SELECT org, id FROM reservation WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
 
 /// What one step deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +52,10 @@ impl Ledger {
         let step = tokio::spawn(async move {
             let lane = store.lane().await?;
             let values: [Value; 2] = [before.get().into(), ROWS_PER_STEP.into()];
-            let statement = Statement::from_sql_and_values(lane.db().get_database_backend(), sql, values);
+            let backend = lane.db().get_database_backend();
+            // What another process has in hand is left to it, so that neither waits for the other.
+            let end = if backend == DbBackend::Postgres { " FOR UPDATE SKIP LOCKED)" } else { ")" };
+            let statement = Statement::from_sql_and_values(backend, format!("{sql}{end}"), values);
             let deleted = lane.db().execute_raw(statement).await?.rows_affected();
             lane.commit().await?;
             Ok(deleted)

@@ -107,7 +107,8 @@ pub(super) fn resource_of(text: String) -> Result<Option<ResourceId>, StoreError
     if text.is_empty() { Ok(None) } else { ResourceId::parse(text).map(Some).map_err(|invalid| corrupt(&invalid)) }
 }
 
-fn key_of(row: &QueryResult) -> Result<CounterKey, StoreError> {
+/// The counter that a row begins with.
+pub(super) fn key_of(row: &QueryResult) -> Result<CounterKey, StoreError> {
     Ok(CounterKey {
         org: OrgId::parse(row.try_get_by_index::<String>(0)?).map_err(|invalid| corrupt(&invalid))?,
         limit_key: LimitKeyName::parse(row.try_get_by_index::<String>(1)?).map_err(|invalid| corrupt(&invalid))?,

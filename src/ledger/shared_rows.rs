@@ -1,15 +1,16 @@
 //! Counters that several processes share. What one has read still holds as long as the version of the row is the same, and the
 //! database sees to that: what was judged by another version is not written.
 //!
-//! Every statement is one, however many counters it names, and takes its locks in the order of their keys.
+//! Every statement is one, however many counters it names. Every transaction takes all its locks of counters in the order of their
+//! keys, also those of rows that it makes: so nobody waits for somebody who waits for him.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
 use super::counters::CounterKey;
-use super::rows::{hold_of, key_values, quantity, signed};
+use super::rows::{hold_of, key_of, key_values, quantity, signed};
 use super::slot::Slot;
 use super::statements::Column::{Maybe, Number, Text};
 use super::statements::{Column, arrays};
@@ -39,6 +40,16 @@ const LOCK: &str = "SELECT place, u.used, u.version, u.holds \
     JOIN usage u ON u.org = wanted.org AND u.limit_key = wanted.limit_key AND u.resource = wanted.resource \
     AND u.window_start = wanted.window_start \
     ORDER BY u.org, u.limit_key, u.resource, u.window_start FOR UPDATE OF u";
+/// A row that is there is locked and stays as it is: no version is below 0.
+const MAKE: &str = "INSERT INTO usage AS u (org, limit_key, resource, window_start, window_end, used, version, holds) \
+    SELECT org, limit_key, resource, window_start, nullif(window_end, 0), 0, version, 0 \
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[]) \
+    AS given (org, limit_key, resource, window_start, window_end, version) \
+    ON CONFLICT (org, limit_key, resource, window_start) DO UPDATE SET version = u.version WHERE u.version < 0 \
+    RETURNING org, limit_key, resource, window_start";
+const UNMAKE: &str = "DELETE FROM usage u USING unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) \
+    AS made (org, limit_key, resource, window_start) WHERE u.org = made.org AND u.limit_key = made.limit_key \
+    AND u.resource = made.resource AND u.window_start = made.window_start";
 const HOLDS: &str = "SELECT place, NULL::bigint, NULL::bigint, h.id, h.amount, h.expires_at \
     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) WITH ORDINALITY \
     AS wanted (org, limit_key, resource, window_start, place) \
@@ -86,7 +97,30 @@ pub(super) async fn read(
     Ok(keys.iter().map(|key| (*key).clone()).zip(found).collect())
 }
 
-/// The same, and nobody else changes those that have a row until the transaction ends. The keys are in their order.
+/// Makes the rows of these counters that have none, and lets nobody else change any of them until the transaction ends. They are in
+/// the order of their keys. Those are given whose row was made.
+pub(super) async fn make(db: &impl ConnectionTrait, slots: &[&mut Slot]) -> Result<HashSet<CounterKey>, StoreError> {
+    let row = |slot: &&mut Slot| {
+        let [org, limit_key, resource, window_start] = key_values(&slot.key);
+        vec![org, limit_key, resource, window_start, slot.window_end.into(), slot.next_version.into()]
+    };
+    let columns = [Text, Text, Text, Number, Maybe, Number];
+    let made = db.query_all_raw(statement(MAKE, &columns, slots.iter().map(row).collect())).await?;
+    made.iter().map(key_of).collect()
+}
+
+/// Deletes rows that this transaction has made.
+pub(super) async fn unmake(db: &impl ConnectionTrait, slots: &[&Slot]) -> Result<(), StoreError> {
+    if !slots.is_empty() {
+        let keys: Vec<&CounterKey> = slots.iter().map(|slot| &slot.key).collect();
+        db.execute_raw(statement(UNMAKE, &KEYS, wanted(&keys))).await?;
+    }
+    Ok(())
+}
+
+/// These counters, each of which has a row, and nobody else changes them until the transaction ends. The keys are in their order.
+///
+/// Errors: [`StoreError::Overtaken`] when one of them has no row any more.
 pub(super) async fn lock(
     db: &impl ConnectionTrait,
     keys: &[&CounterKey],
@@ -94,7 +128,11 @@ pub(super) async fn lock(
     let mut found = vec![Versioned::default(); keys.len()];
     if !keys.is_empty() {
         let mut holds = 0_i64;
-        for row in db.query_all_raw(statement(LOCK, &KEYS, wanted(keys))).await? {
+        let locked = db.query_all_raw(statement(LOCK, &KEYS, wanted(keys))).await?;
+        if locked.len() != keys.len() {
+            return Err(StoreError::Overtaken);
+        }
+        for row in locked {
             if let Some(found) = place(&mut found, &row)? {
                 *found = (Counter::new(quantity(row.try_get_by_index(1)?)?), Some(row.try_get_by_index(2)?));
             }

@@ -1,6 +1,7 @@
 //! A counter as it runs in a batch, and how the batch sees it.
 
 use super::counters::{CounterKey, Known};
+use super::shared_rows::Versioned;
 use crate::domain::counter::Counter;
 
 /// A counter as it runs.
@@ -16,6 +17,10 @@ pub(super) struct Slot {
     /// It is as memory knows it, and nobody has asked the database whether it still is.
     pub(super) is_remembered: bool,
     pub(super) is_changed: bool,
+    /// It was shown beside one that is changed: it has to stay as it is until that is committed.
+    pub(super) is_pinned: bool,
+    /// Its row is made by this transaction.
+    pub(super) is_made: bool,
 }
 
 /// How a batch sees counters.
@@ -32,10 +37,53 @@ pub(super) enum Sight {
 impl Slot {
     pub(super) fn new(key: CounterKey, window_end: Option<i64>) -> Self {
         let (counter, version, next_version) = (Counter::default(), None, 0);
-        Self { key, window_end, counter, version, next_version, is_remembered: false, is_changed: false }
+        let (is_remembered, is_changed, is_pinned, is_made) = (false, false, false, false);
+        Self { key, window_end, counter, version, next_version, is_remembered, is_changed, is_pinned, is_made }
     }
 
+    /// Takes over what memory knows of it.
     pub(super) fn remember(&mut self, Known { counter, version, .. }: Known) {
-        (self.counter, self.version, self.is_remembered) = (counter, version, true);
+        (self.counter, self.is_remembered) = (counter, true);
+        self.is_of(version);
+    }
+
+    /// Takes over what was found of it.
+    pub(super) fn find(&mut self, (counter, version): Versioned) {
+        self.counter = counter;
+        self.is_of(version);
+    }
+
+    fn is_of(&mut self, version: Option<i64>) {
+        self.version = version;
+        if let Some(version) = version {
+            self.next_version = version.saturating_add(1);
+        }
+    }
+
+    /// Lets it stay as it is until the transaction ends, unless it is changed anyway.
+    pub(super) fn pin(&mut self) {
+        self.is_pinned = !self.is_changed;
+        self.is_made |= self.is_pinned && self.version.is_none();
+    }
+
+    /// Whether its row is written.
+    pub(super) const fn is_written(&self) -> bool {
+        self.is_changed || self.is_pinned
+    }
+
+    /// Whether its row is made for nothing: nothing was taken, and there is to be none.
+    pub(super) const fn is_unused(&self) -> bool {
+        self.is_made && !self.is_changed
+    }
+
+    /// The version of its row when the transaction is committed.
+    pub(super) const fn version_after(&self) -> Option<i64> {
+        if self.is_unused() {
+            None
+        } else if self.is_written() {
+            Some(self.next_version)
+        } else {
+            self.version
+        }
     }
 }

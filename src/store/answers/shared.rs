@@ -96,7 +96,10 @@ pub(in super::super) async fn keep(
 ) -> Result<(), StoreError> {
     let mut rows = Vec::with_capacity(answers.len());
     let mut added: BTreeMap<&str, i64> = BTreeMap::new();
-    for (call, answer) in answers {
+    // The same calls may be on their way to another process in another order: so that neither waits for the other.
+    let mut answers = answers.to_vec();
+    answers.sort_unstable_by(|(a, _), (b, _)| (&a.caller, &a.key_hash).cmp(&(&b.caller, &b.key_hash)));
+    for (call, answer) in &answers {
         let count = added.entry(&call.caller).or_default();
         *count = count.saturating_add(1);
         rows.push(Row::new(0, now.get(), call, answer, body_of(call, answer)?));
