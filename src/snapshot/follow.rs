@@ -33,7 +33,7 @@ async fn follow(directory: Weak<Inner>, mut commits: watch::Receiver<u64>) {
             if directory.revision() >= target {
                 break;
             }
-            if let Err(error) = catch_up(&directory).await {
+            if let Err(error) = catch_up(&directory, target).await {
                 tracing::warn!(%error, "the change log could not be read");
                 drop(directory);
                 tokio::time::sleep(RETRY).await;
@@ -42,12 +42,12 @@ async fn follow(directory: Weak<Inner>, mut commits: watch::Receiver<u64>) {
     }
 }
 
-async fn catch_up(directory: &Directory) -> Result<(), StoreError> {
+async fn catch_up(directory: &Directory, target: u64) -> Result<(), StoreError> {
     let known = directory.revision();
     let changes = directory.inner.store.changes_since(known, BATCH).await?;
-    let (Some(first), Some(last)) = (changes.first(), changes.last().map(|change| change.revision)) else { return Ok(()) };
-    // Lines that were deleted before this process came to read them said something too.
-    let has_gap = first.revision != known.saturating_add(1);
+    let last = changes.last().map_or(target, |change| change.revision);
+    // Lines that were deleted before this process came to read them said something too; it may be all of them.
+    let has_gap = changes.first().is_none_or(|first| first.revision != known.saturating_add(1));
     if has_gap || changes.iter().any(is_of_catalogue) {
         let (catalogue, _) = Catalogue::read(&directory.inner.store).await?;
         directory.inner.catalogue.store(Arc::new(catalogue));
