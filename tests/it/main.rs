@@ -36,6 +36,8 @@ mod openfeature;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod processes;
+#[cfg(test)]
 mod recipes;
 #[cfg(test)]
 mod redis;

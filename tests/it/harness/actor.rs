@@ -36,13 +36,15 @@ pub(crate) struct Actor {
     wire: Arc<Wire>,
     bearer: Option<String>,
     is_judged: bool,
+    /// The revision that every answer to it must know.
+    at_least: Option<u64>,
     /// The id of its API key, when a test made it.
     pub(crate) id: String,
 }
 
 impl Actor {
     pub(super) fn new(wire: &Arc<Wire>, bearer: Option<&str>) -> Self {
-        Self { wire: Arc::clone(wire), bearer: bearer.map(str::to_owned), is_judged: true, id: String::new() }
+        Self { wire: Arc::clone(wire), bearer: bearer.map(str::to_owned), is_judged: true, at_least: None, id: String::new() }
     }
 
     pub(super) fn known_as(mut self, id: &str) -> Self {
@@ -53,6 +55,11 @@ impl Actor {
     /// The same caller, whose answers are not held to the document: for those who ask so much that it would take too long.
     pub(crate) fn unjudged(&self) -> Self {
         Self { is_judged: false, ..self.clone() }
+    }
+
+    /// The same caller, who demands that every answer knows this revision.
+    pub(crate) fn at_least(&self, revision: u64) -> Self {
+        Self { at_least: Some(revision), ..self.clone() }
     }
 
     /// The credential.
@@ -66,6 +73,10 @@ impl Actor {
         let builder = self.wire.client.request(method.clone(), format!("http://{}{path}", self.wire.address));
         let builder = match &self.bearer {
             Some(bearer) => builder.header("Authorization", format!("Bearer {bearer}")),
+            None => builder,
+        };
+        let builder = match self.at_least {
+            Some(revision) => builder.header("Plimsoll-At-Least", revision),
             None => builder,
         };
         Request { wire: Arc::clone(&self.wire), method, path: path.to_owned(), builder, is_judged: self.is_judged }

@@ -124,6 +124,8 @@ struct Held {
     amount: u64,
     created_at: i64,
     expires_at: i64,
+    /// Somebody took from its counter when its time was over. It stays over for whoever has looked at the clock a moment before.
+    has_lapsed: bool,
     end: Option<End>,
 }
 
@@ -132,7 +134,7 @@ impl Held {
         match self.end {
             Some(End::Confirmed(..)) => "confirmed",
             Some(End::Released(_)) => "released",
-            None if now < self.expires_at => "held",
+            None if now < self.expires_at && !self.has_lapsed => "held",
             None => "expired",
         }
     }
@@ -198,8 +200,29 @@ impl State {
         shown.clone().at(shown.current + requested)
     }
 
+    /// Lets lapse what a request that comes to the counters finds there and whose time is over.
+    fn lapse(&mut self, request: &Request, now: i64) {
+        let places: Vec<Place> = match request {
+            Request::Consume(place, _)
+            | Request::Part { place, .. }
+            | Request::Release(place, _)
+            | Request::Reserve { place, .. }
+            | Request::Reconcile { place, .. } => vec![*place],
+            Request::Batch(items) => items.iter().map(|(place, _)| *place).collect(),
+            Request::Confirm(..) | Request::Cancel(_) | Request::Check(..) | Request::Usage(_) | Request::Look(_) => Vec::new(),
+        };
+        let mut counters: Vec<_> = places.into_iter().map(|place| (place, place.window(now))).collect();
+        if let Request::Confirm(serial, _) | Request::Cancel(serial) = request {
+            counters.extend(self.reservations.get(serial).map(|held| (held.place, held.window)));
+        }
+        for held in self.reservations.values_mut().filter(|held| counters.contains(&(held.place, held.window))) {
+            held.has_lapsed |= held.end.is_none() && held.expires_at <= now;
+        }
+    }
+
     /// Does one request at `now`, under the plan as it was at `plan_at`, and says how it is answered.
     pub(super) fn apply(&mut self, request: &Request, now: i64, plan: &Plan, plan_at: i64) -> Seen {
+        self.lapse(request, now);
         match request {
             Request::Check(place, amount) => Seen::Decision(self.judge(*place, *amount, now, plan, plan_at)),
             Request::Consume(place, amount) => match self.judge(*place, *amount, now, plan, plan_at) {
@@ -279,7 +302,7 @@ impl State {
             return Seen::Conflict;
         }
         let expires_at = now + 1_000 * i64::try_from(ttl).expect("a day at most");
-        let held = Held { place, window: shown.window, amount, created_at: now, expires_at, end: None };
+        let held = Held { place, window: shown.window, amount, created_at: now, expires_at, has_lapsed: false, end: None };
         self.reservations.insert(serial, held);
         let shown = Shown { held: shown.held + amount, ..shown.clone().at(shown.current + amount) };
         Seen::Reserved { created_at: now, expires_at, shown }

@@ -36,6 +36,15 @@ async fn org(world: &Arc<World>, name: &str, cap: u64) -> Arc<Org> {
     Arc::new(org)
 }
 
+/// How many ask at the same time, and how often each of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Crowd {
+    pub(crate) callers: usize,
+    pub(crate) attempts: usize,
+}
+
+const USUAL: Crowd = Crowd { callers: CALLERS, attempts: ATTEMPTS };
+
 /// Runs all callers to their end.
 async fn race<F>(org: &Arc<Org>, callers: usize, run: impl Fn(Arc<Org>, usize, Chance) -> F) -> Vec<Call>
 where
@@ -66,45 +75,49 @@ async fn used(org: &Org, key: usize) -> u64 {
     used
 }
 
-async fn takes_one_by_one(world: Arc<World>, key: usize) {
-    let org = org(&world, "one-by-one", CAP).await;
+async fn takes_one_by_one(world: Arc<World>, key: usize, cap: u64, Crowd { callers, attempts }: Crowd) {
+    let org = org(&world, "one-by-one", cap).await;
     let run = move |org: Arc<Org>, caller, _| async move {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..attempts {
             org.call(caller, Request::Consume(place(key), 1)).await;
         }
     };
-    let history = race(&org, CALLERS, run).await;
+    let history = race(&org, callers, run).await;
     assert_explained(&org);
-    assert_eq!(history.len(), CALLERS * ATTEMPTS);
+    assert_eq!(history.len(), callers * attempts);
     let mut currents: Vec<u64> = decisions(&history).filter(|shown| shown.allowed).map(|shown| shown.current).collect();
     currents.sort_unstable();
-    assert_eq!(currents, (1..=CAP).collect::<Vec<_>>());
-    assert!(decisions(&history).filter(|shown| !shown.allowed).all(|shown| shown.current == CAP && shown.remaining == Some(0)));
-    assert_eq!(used(&org, key).await, CAP);
+    assert_eq!(currents, (1..=cap).collect::<Vec<_>>());
+    assert!(decisions(&history).filter(|shown| !shown.allowed).all(|shown| shown.current == cap && shown.remaining == Some(0)));
+    assert_eq!(used(&org, key).await, cap);
+}
+
+/// Each takes one seat at a time, of so many: each of them is granted once.
+pub(crate) async fn seats_are_taken_once(world: Arc<World>, cap: u64, crowd: Crowd) {
+    takes_one_by_one(world, SEATS, cap, crowd).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_3200_attempts_at_a_count_of_1000_exactly_1000_are_granted() {
-    takes_one_by_one(World::start().await, SEATS).await;
+    seats_are_taken_once(World::start().await, CAP, USUAL).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_3200_attempts_at_a_quota_of_1000_exactly_1000_are_granted() {
     let world = World::start_at(millis("2027-06-30T23:59:59.999Z").expect("a timestamp")).await;
     let month = KEYS.iter().position(|key| key.name == "mails").expect("a quota of the month");
-    takes_one_by_one(world, month).await;
+    takes_one_by_one(world, month, CAP, USUAL).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_they_cost_the_sum_of_the_grants_is_never_above_the_cap() {
-    let world = World::start().await;
+/// Each takes from 1 to 17 at a time.
+pub(crate) async fn costs_add_up_to_the_cap(world: Arc<World>, Crowd { callers, attempts }: Crowd) {
     let org = org(&world, "costs", CAP).await;
-    let run = |org: Arc<Org>, caller, mut chance: Chance| async move {
-        for _ in 0..ATTEMPTS {
+    let run = move |org: Arc<Org>, caller, mut chance: Chance| async move {
+        for _ in 0..attempts {
             org.call(caller, Request::Consume(place(SEATS), chance.between(1, 17))).await;
         }
     };
-    let history = race(&org, CALLERS, run).await;
+    let history = race(&org, callers, run).await;
     assert_explained(&org);
     let granted = decisions(&history).filter(|shown| shown.allowed);
     let mut sums: BTreeMap<u64, u64> = granted.map(|shown| (shown.current, shown.requested)).collect();
@@ -120,12 +133,16 @@ async fn whatever_they_cost_the_sum_of_the_grants_is_never_above_the_cap() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn batches_that_overlap_in_opposite_orders_take_all_or_nothing_and_wait_for_nobody() {
+async fn whatever_they_cost_the_sum_of_the_grants_is_never_above_the_cap() {
+    costs_add_up_to_the_cap(World::start().await, USUAL).await;
+}
+
+/// Each takes of two counters together, half of them in the one order, half in the other.
+pub(crate) async fn batches_take_all_or_nothing(world: Arc<World>, Crowd { callers, attempts }: Crowd) {
     const ROOM: u64 = 400;
-    let world = World::start().await;
     let org = org(&world, "batches", ROOM).await;
-    let run = |org: Arc<Org>, caller: usize, mut chance: Chance| async move {
-        for _ in 0..20 {
+    let run = move |org: Arc<Org>, caller: usize, mut chance: Chance| async move {
+        for _ in 0..attempts {
             let amount = chance.between(1, 3);
             let mut items = vec![(place(SEATS), amount), (place(BOTS), amount)];
             if caller % 2 == 1 {
@@ -138,7 +155,7 @@ async fn batches_that_overlap_in_opposite_orders_take_all_or_nothing_and_wait_fo
             org.call(caller, Request::Batch(items)).await;
         }
     };
-    let history = race(&org, CALLERS, run).await;
+    let history = race(&org, callers, run).await;
     assert_explained(&org);
     let granted = history.iter().filter(|call| matches!(call.seen, Seen::Batch(true, _))).count();
     assert!(granted > 100 && granted < history.len(), "{granted} of {} were granted", history.len());
@@ -146,10 +163,14 @@ async fn batches_that_overlap_in_opposite_orders_take_all_or_nothing_and_wait_fo
     assert_eq!(all, [ROOM, ROOM], "both are taken together, until there is no room for one more");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_that_overlap_in_opposite_orders_take_all_or_nothing_and_wait_for_nobody() {
+    batches_take_all_or_nothing(World::start().await, Crowd { attempts: 20, ..USUAL }).await;
+}
+
 /// Half of the callers take at once, the others hold first, and confirm all of it, a part, or nothing.
-async fn holds_and_takings(callers: usize, attempts: usize, cap: u64) -> (Arc<World>, Arc<Org>) {
-    let world = World::start().await;
-    let org = org(&world, "holds", cap).await;
+async fn holds_and_takings(world: &Arc<World>, Crowd { callers, attempts }: Crowd, cap: u64) -> Arc<Org> {
+    let org = org(world, &format!("holds-{callers}"), cap).await;
     let run = move |org: Arc<Org>, caller: usize, mut chance: Chance| async move {
         for _ in 0..attempts {
             let amount = chance.between(1, 6);
@@ -180,24 +201,28 @@ async fn holds_and_takings(callers: usize, attempts: usize, cap: u64) -> (Arc<Wo
     assert!(taken > 0 && confirmed > 0, "{taken} were taken and {confirmed} confirmed");
     assert!(taken + confirmed <= cap);
     assert_eq!(used(&org, SEATS).await, taken + confirmed);
-    (world, org)
+    org
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn holds_that_are_confirmed_race_with_takings_and_the_cap_stands() {
-    holds_and_takings(CALLERS, ATTEMPTS, CAP).await;
+/// Holds that are confirmed race with takings.
+pub(crate) async fn holds_race_with_takings(world: Arc<World>, crowd: Crowd) {
+    holds_and_takings(&world, crowd, CAP).await;
     // Confirming does not say how much is taken after it: of fewer callers it can still be found out in which order they came.
-    let (_world, org) = holds_and_takings(10, 60, 400).await;
+    let org = holds_and_takings(&world, Crowd { callers: 10, attempts: 60 }, 400).await;
     assert_explained(&org);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_given_back_makes_room_for_others_and_nothing_is_lost() {
+async fn holds_that_are_confirmed_race_with_takings_and_the_cap_stands() {
+    holds_race_with_takings(World::start().await, USUAL).await;
+}
+
+/// Each gives back what it could take.
+pub(crate) async fn nothing_is_lost_that_is_given_back(world: Arc<World>, Crowd { callers, attempts }: Crowd) {
     const ROOM: u64 = 40;
-    let world = World::start().await;
     let org = org(&world, "given-back", ROOM).await;
-    let run = |org: Arc<Org>, caller: usize, mut chance: Chance| async move {
-        for _ in 0..20 {
+    let run = move |org: Arc<Org>, caller: usize, mut chance: Chance| async move {
+        for _ in 0..attempts {
             let amount = chance.between(1, 17);
             let taken = org.call(caller, Request::Consume(place(SEATS), amount)).await;
             if matches!(taken, Seen::Decision(Shown { allowed: true, .. })) {
@@ -206,9 +231,14 @@ async fn what_is_given_back_makes_room_for_others_and_nothing_is_lost() {
             }
         }
     };
-    let history = race(&org, CALLERS, run).await;
+    let history = race(&org, callers, run).await;
     assert_explained(&org);
     let refused = decisions(&history).filter(|shown| !shown.allowed).count();
     assert!(refused > 0 && decisions(&history).all(|shown| shown.current <= ROOM), "{refused} were refused");
     assert_eq!(used(&org, SEATS).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_given_back_makes_room_for_others_and_nothing_is_lost() {
+    nothing_is_lost_that_is_given_back(World::start().await, Crowd { attempts: 20, ..USUAL }).await;
 }

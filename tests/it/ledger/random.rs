@@ -2,6 +2,7 @@
 //! caller. `ORACLE_SEED=17` runs one seed alone, and a hundred times over.
 
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ const ANY: &[u64] = &[1, 2, 30, 60, 600, 3_600, 86_400];
 const SHORT: &[u64] = &[1];
 
 /// Runs the seeds, or the one that is asked for, and fails with all that is wrong.
-async fn of_seeds<F>(seeds: std::ops::Range<u64>, expected: &[&[&'static str]], run: impl Fn(u64, String) -> F)
+async fn of_seeds<F>(seeds: Range<u64>, expected: &[&[&'static str]], run: impl Fn(u64, String) -> F)
 where
     F: Future<Output = Result<Tally, String>> + Send + 'static,
 {
@@ -133,26 +134,43 @@ async fn ask(world: &World, org: &Org, theme: &Theme, caller: usize, mut chance:
     }
 }
 
+/// Whatever concurrent callers are answered is explained by one order.
+pub(crate) async fn at_once(world: Arc<World>, seeds: Range<u64>) {
+    let run = |seed, name| concurrently(Arc::clone(&world), seed, name, LONG, (Pace::AtOnce, 12));
+    of_seeds(seeds, &[USUAL, &["beside another"]], run).await;
+}
+
+/// So it is while holds of one second expire.
+pub(crate) async fn while_holds_expire(world: Arc<World>, seeds: Range<u64>) {
+    let pace = (Pace::Every(Duration::from_millis(60)), 30);
+    let run = |seed, name| concurrently(Arc::clone(&world), seed, name, SHORT, pace);
+    of_seeds(seeds, &[&["beside another", "ran out", "confirmed", "not confirmed"]], run).await;
+}
+
+/// So it is while the clock of the world is set over the ends of windows and holds.
+pub(crate) async fn while_windows_roll_over(world: Arc<World>, seeds: Range<u64>) {
+    let run = |seed, name| concurrently(Arc::clone(&world), seed, name, ANY, (Pace::AtOnce, 12));
+    of_seeds(seeds, &[USUAL, &["beside another", "expired", "ran out"]], run).await;
+}
+
+/// A moment that is soon the end of a minute, an hour, a day, a week and a month.
+pub(crate) fn eve() -> i64 {
+    millis("2027-01-31T23:59:58.250Z").expect("a timestamp")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_concurrent_callers_are_answered_is_explained_by_one_order() {
-    let world = World::start().await;
-    let run = |seed, name| concurrently(Arc::clone(&world), seed, name, LONG, (Pace::AtOnce, 12));
-    of_seeds(0..300, &[USUAL, &["beside another"]], run).await;
+    at_once(World::start().await, 0..300).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_explained_by_one_order_while_holds_of_one_second_expire() {
-    let world = World::start().await;
-    let pace = (Pace::Every(Duration::from_millis(60)), 30);
-    let run = |seed, name| concurrently(Arc::clone(&world), seed, name, SHORT, pace);
-    of_seeds(1_000..1_024, &[&["beside another", "ran out", "confirmed", "not confirmed"]], run).await;
+    while_holds_expire(World::start().await, 1_000..1_024).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_explained_by_one_order_while_windows_roll_over_and_holds_expire() {
-    let world = World::start_at(millis("2027-01-31T23:59:58.250Z").expect("a timestamp")).await;
-    let run = |seed, name| concurrently(Arc::clone(&world), seed, name, ANY, (Pace::AtOnce, 12));
-    of_seeds(2_000..2_200, &[USUAL, &["beside another", "expired", "ran out"]], run).await;
+    while_windows_roll_over(World::start_at(eve()).await, 2_000..2_200).await;
 }
 
 /// One caller, whose every answer is just what the model says.
@@ -184,8 +202,12 @@ async fn alone(world: Arc<World>, seed: u64, name: String, requests: u64) -> Res
     Ok(Tally::of(&org.history()))
 }
 
+/// Long traces of one caller, each of whose answers is just what the model says.
+pub(crate) async fn one_by_one(world: Arc<World>, seeds: Range<u64>) {
+    of_seeds(seeds, &[USUAL, &["expired"]], |seed, name| alone(Arc::clone(&world), seed, name, 200)).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_trace_of_one_caller_is_answered_exactly_as_the_model_says() {
-    let world = World::start_at(millis("2027-12-30T22:58:57.999Z").expect("a timestamp")).await;
-    of_seeds(3_000..3_024, &[USUAL, &["expired"]], |seed, name| alone(Arc::clone(&world), seed, name, 200)).await;
+    one_by_one(World::start_at(millis("2027-12-30T22:58:57.999Z").expect("a timestamp")).await, 3_000..3_024).await;
 }

@@ -1,6 +1,6 @@
-//! A server with the oracle's plan, and orgs of it whose every call is recorded.
+//! Servers with the oracle's plan, and orgs of it whose every call is recorded.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -16,9 +16,9 @@ use crate::harness::{Actor, Plimsoll, Setup};
 /// What is counted per project is counted for these.
 pub(super) const PROJECTS: [&str; 2] = ["blue", "red"];
 
-/// A server and its clock.
-pub(super) struct World {
-    server: Plimsoll,
+/// Servers of one database, and their clock.
+pub(crate) struct World {
+    servers: Vec<Plimsoll>,
     pub(super) clock: Clock,
     start: Instant,
 }
@@ -39,7 +39,12 @@ struct Change {
 pub(super) struct Org {
     world: Arc<World>,
     pub(super) name: String,
-    actor: Actor,
+    /// A caller of each server.
+    actors: Vec<Actor>,
+    /// Whose turn it is to be asked.
+    turn: AtomicUsize,
+    /// The revision of the last change that was answered.
+    revision: AtomicU64,
     calls: Mutex<Vec<Raw>>,
     changes: Mutex<Vec<Change>>,
     /// What the server calls the reservations, by the oracle's numbers.
@@ -54,18 +59,29 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl World {
     /// A server by the machine's clock.
     pub(super) async fn start() -> Arc<Self> {
-        Self::of(Plimsoll::start().await, Clock::Real).await
+        Self::over(Setup::new(), 1).await
     }
 
     /// A server by a clock that stands still until it is set.
     pub(super) async fn start_at(moment: i64) -> Arc<Self> {
-        let (clock, setup) = SetClock::new(Setup::new(), moment);
-        Self::of(Plimsoll::on(setup).await, Clock::Set(clock)).await
+        Self::over_at(Setup::new(), 1, moment).await
     }
 
-    async fn of(server: Plimsoll, clock: Clock) -> Arc<Self> {
-        server.admin().put_catalog(&catalogue()).await.is(200);
-        Arc::new(Self { server, clock, start: Instant::now() })
+    /// So many servers of one database, started at once, by the machine's clock.
+    pub(crate) async fn over(setup: Setup, servers: usize) -> Arc<Self> {
+        Self::of(setup, servers, Clock::Real).await
+    }
+
+    /// The same by one clock that stands still until it is set.
+    pub(crate) async fn over_at(setup: Setup, servers: usize, moment: i64) -> Arc<Self> {
+        let (clock, setup) = SetClock::new(setup, moment);
+        Self::of(setup, servers, Clock::Set(clock)).await
+    }
+
+    async fn of(setup: Setup, servers: usize, clock: Clock) -> Arc<Self> {
+        let servers = Plimsoll::all(std::iter::repeat_n(setup, servers)).await;
+        servers[0].admin().put_catalog(&catalogue()).await.is(200);
+        Arc::new(Self { servers, clock, start: Instant::now() })
     }
 
     /// Microseconds since the start, which never go back.
@@ -75,14 +91,16 @@ impl World {
 
     /// An org of a tier. Whether its answers are also held to the document costs time.
     pub(super) async fn org(self: &Arc<Self>, name: &str, tier: usize, is_judged: bool) -> Org {
-        let admin = self.server.admin();
-        let actor = if is_judged { admin } else { admin.unjudged() };
-        actor.put_org(name, TIERS[tier].0).await.is(201);
+        let admins = self.servers.iter().map(Plimsoll::admin);
+        let actors: Vec<Actor> = admins.map(|admin| if is_judged { admin } else { admin.unjudged() }).collect();
+        let revision = actors[0].put_org(name, TIERS[tier].0).await.is(201).revision();
         let plan = Arc::new(Plan::of(tier));
         Org {
             world: Arc::clone(self),
             name: name.to_owned(),
-            actor,
+            actors,
+            turn: AtomicUsize::new(0),
+            revision: AtomicU64::new(revision),
             calls: Mutex::default(),
             changes: Mutex::new(vec![Change { span: (0, 0), plan }]),
             ids: Mutex::default(),
@@ -94,7 +112,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if matches!(self.clock, Clock::Set(_)) {
-            remove_shared_memory(self.server.pid());
+            self.servers.iter().for_each(|server| remove_shared_memory(server.pid()));
         }
     }
 }
@@ -116,6 +134,12 @@ impl Org {
         Plan::clone(&changes.last().expect("a first plan").plan)
     }
 
+    /// A caller of the server whose turn it is, who demands to be answered by what was changed before.
+    fn actor(&self) -> Actor {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        self.actors[turn % self.actors.len()].at_least(self.revision.load(Ordering::SeqCst))
+    }
+
     /// Sends a request and records it with its answer.
     pub(super) async fn call(&self, caller: usize, request: Request) -> Seen {
         let id = match &request {
@@ -130,7 +154,7 @@ impl Org {
             | Request::Usage(_) => String::new(),
         };
         let (sent, first) = (self.world.since_start(), self.world.clock.at_least());
-        let answer = send(&self.actor, &self.name, &request, &id).await;
+        let answer = send(&self.actor(), &self.name, &request, &id).await;
         let (last, answered) = (self.world.clock.at_most(), self.world.since_start());
         let reader = Reader { org: &self.name, between: (first.millis(), last.millis()) };
         let seen = reader.read(&request, &answer);
@@ -171,19 +195,24 @@ impl Org {
     pub(super) async fn change_to(&self, mut plan: Plan) {
         let before = self.plan();
         let sent = self.world.since_start();
-        let path = format!("/v1/admin/orgs/{}/overrides", self.name);
-        if plan.tier != before.tier {
-            self.actor.put_org(&self.name, TIERS[plan.tier].0).await.is(200);
+        let (actor, path) = (self.actor(), format!("/v1/admin/orgs/{}/overrides", self.name));
+        let changed = if plan.tier != before.tier {
+            actor.put_org(&self.name, TIERS[plan.tier].0).await
         } else if let Some(new) = plan.overrides.iter_mut().find(|one| one.id.is_empty()) {
-            let made = self.actor.create_override(&self.name, &override_body(new)).await;
+            let made = actor.create_override(&self.name, &override_body(new)).await;
             if new.until.is_some_and(|until| until <= self.world.clock.at_most().millis()) && made.status == 400 {
                 // The clock was set past its end before it came there.
                 return;
             }
             made.is(201).text_at("/data/id").clone_into(&mut new.id);
+            made
         } else if let Some(gone) = before.overrides.iter().find(|one| !plan.overrides.contains(one)) {
-            self.actor.delete(&format!("{path}/{}", gone.id)).await.is(200);
-        }
+            actor.delete(&format!("{path}/{}", gone.id)).await
+        } else {
+            return;
+        };
+        assert!(changed.status < 300, "{}: {}", changed.asked, changed.text);
+        self.revision.fetch_max(changed.revision(), Ordering::SeqCst);
         let answered = self.world.since_start();
         locked(&self.changes).push(Change { span: (sent, answered), plan: Arc::new(plan) });
     }
