@@ -1,11 +1,15 @@
 //! The primary is destroyed, and its synchronous standby takes its place.
 
+use std::time::{Duration, Instant};
+
 use tokio::task::block_in_place;
 
-use super::scene::Scene;
+use super::scene::{Scene, eventually};
 use crate::harness::Postgres;
 
 const MAX: u64 = 2_000;
+/// How long the standby stands still.
+const TROUBLE: Duration = Duration::from_secs(4);
 
 /// Under load the primary ends, with all its connections or without a word to them, and the standby becomes the one that is written to.
 async fn fails_over(is_silent: bool) {
@@ -23,6 +27,22 @@ async fn fails_over(is_silent: bool) {
     scene.recovers(&load).await;
     let tally = scene.is_whole(load, &standby).await;
     assert!(tally.unavailable() > 0, "nobody noticed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn while_the_standby_stands_still_nothing_is_acknowledged() {
+    let primary = Postgres::durable();
+    let scene = Scene::start(&primary, 2, MAX).await;
+    let standby = block_in_place(|| primary.standby());
+    let load = scene.load().await;
+    block_in_place(|| standby.freeze());
+    scene.refuses().await;
+    let (begun, granted) = (Instant::now(), load.granted());
+    eventually("it was so for some time", || async { begun.elapsed() >= TROUBLE }).await;
+    assert_eq!(load.granted(), granted, "a call was acknowledged that the standby does not have");
+    block_in_place(|| standby.thaw());
+    scene.recovers(&load).await;
+    scene.is_whole(load, &primary).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

@@ -58,6 +58,11 @@ impl Load {
         self.book().unavailable
     }
 
+    /// How many calls were granted.
+    pub(super) fn granted(&self) -> usize {
+        self.book().granted
+    }
+
     /// How many calls were not answered.
     pub(super) fn unanswered(&self) -> usize {
         self.book().unanswered

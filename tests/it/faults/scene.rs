@@ -86,6 +86,13 @@ impl Scene {
         self.servers.iter().map(times).sum()
     }
 
+    /// Takings are refused everywhere.
+    pub(super) async fn refuses(&self) {
+        for server in &self.servers {
+            until_refused(&server.admin()).await;
+        }
+    }
+
     /// Takings are refused everywhere, and nobody waits for the database any more.
     pub(super) async fn refuses_at_once(&self) {
         for server in &self.servers {
