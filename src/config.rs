@@ -95,6 +95,9 @@ pub struct ServeSettings {
     /// How many days the audit log is kept; for ever when left out.
     #[arg(long, env = "PLIMSOLL_KEEP_AUDIT_DAYS", value_name = "PLIMSOLL_KEEP_AUDIT_DAYS", value_parser = clap::value_parser!(u32).range(1..=36500))]
     pub keep_audit_days: Option<u32>,
+    /// How many days events are kept for those who follow them.
+    #[arg(long, env = "PLIMSOLL_KEEP_EVENTS_DAYS", value_name = "PLIMSOLL_KEEP_EVENTS_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub keep_events_days: u32,
     /// Threads that answer requests; one for each core when left out.
     #[arg(long, env = "PLIMSOLL_WORKERS", value_name = "PLIMSOLL_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,

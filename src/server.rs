@@ -26,6 +26,8 @@ use crate::domain::api_key::{ApiKey, OwnRates};
 use crate::domain::names::RecordId;
 use crate::domain::scope::Scopes;
 use crate::http::docs::OpenapiFile;
+use crate::http::event_stream::Streams;
+use crate::http::events;
 use crate::http::guard::{Guard, Limits};
 use crate::http::router::Table;
 use crate::http::service::{App as Kept, BootstrapKey, Service};
@@ -65,6 +67,10 @@ const SWEEP_ROWS: u32 = 1_000;
 const CHECKPOINT: Duration = Duration::from_millis(250);
 /// How long to wait before that is tried again when it failed.
 const CHECKPOINT_RETRY: Duration = Duration::from_secs(5);
+/// How often the feed of events is looked at: the longest that one waits for who follows it.
+const TEND: Duration = Duration::from_millis(200);
+/// How long to wait before that is tried again when it failed.
+const TEND_RETRY: Duration = Duration::from_secs(2);
 const DAY_MILLIS: i64 = 86_400_000;
 const MIB: u64 = 1_048_576;
 
@@ -141,11 +147,14 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         metrics,
         openapi_file: OpenapiFile::new(openapi::text(&table)),
         older_rate_headers: settings.x_ratelimit_headers,
+        streams: Streams::default(),
         draining: AtomicBool::new(false),
     });
-    let keeping = Keeping { windows: settings.keep_windows_days, audit: settings.keep_audit_days };
+    let keeping =
+        Keeping { windows: settings.keep_windows_days, audit: settings.keep_audit_days, events: settings.keep_events_days };
     tokio::spawn(keep_house(service, keeping));
     tokio::spawn(settle_answers(service));
+    tokio::spawn(tend_events(service));
     tokio::spawn(checkpoint(service));
     let running = listen(settings, table, service)?;
     tracing::info!("listening on http://{}", running.address);
@@ -283,14 +292,17 @@ async fn keep_house(service: Kept, keeping: Keeping) {
 struct Keeping {
     windows: u32,
     audit: Option<u32>,
+    events: u32,
 }
 
 /// Deletes what is no longer needed, step by step. Others have their turn between two steps, since the right to write goes round.
 async fn clean(service: &Service, keeping: Keeping) -> Result<(), StoreError> {
     while !service.store.sweep_answers(clock::now(), SWEEP_ROWS).await?.is_done {}
     while service.ledger.sweep(clock::now(), keeping.windows).await?.is_full() {}
+    let days_ago = |days: u32| clock::now().plus_millis(i64::from(days).saturating_mul(DAY_MILLIS).saturating_neg());
+    while service.store.sweep_events(days_ago(keeping.events), SWEEP_ROWS).await? >= u64::from(SWEEP_ROWS) {}
     if let Some(days) = keeping.audit {
-        let before = clock::now().plus_millis(i64::from(days).saturating_mul(DAY_MILLIS).saturating_neg());
+        let before = days_ago(days);
         while service.store.sweep_audit(before, SWEEP_ROWS).await? >= u64::from(SWEEP_ROWS) {}
     }
     Ok(())
@@ -302,6 +314,19 @@ async fn settle_answers(service: Kept) {
         service.store.answers_are_full().await;
         if let Err(error) = settle_all(&service.store).await {
             tracing::warn!(%error, "the places of idempotency records could not be written");
+        }
+    }
+}
+
+/// Keeps the feed of events going. What fails is tried again.
+async fn tend_events(service: Kept) {
+    let mut turn = tokio::time::interval(TEND);
+    turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        turn.tick().await;
+        if let Err(error) = events::tend(&service, clock::now()).await {
+            tracing::warn!(%error, "the feed of events does not go on");
+            turn.reset_after(TEND_RETRY);
         }
     }
 }

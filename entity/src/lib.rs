@@ -6,6 +6,8 @@ pub mod api_key_scope;
 pub mod api_key_secret;
 pub mod catalogue_revision;
 pub mod change_log;
+pub mod event;
+pub mod event_feed;
 pub mod limit_key;
 pub mod limit_key_use;
 pub mod org;

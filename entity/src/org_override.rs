@@ -32,6 +32,8 @@ pub struct Model {
     pub updated_at: i64,
     /// The catalogue revision of its last change.
     pub revision: i64,
+    /// 1 when it was told that it is about to lapse, 2 when that it has, otherwise 0.
+    pub told: i64,
 }
 
 /// The tables are joined by hand where that is needed.

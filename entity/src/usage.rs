@@ -22,6 +22,8 @@ pub struct Model {
     pub window_end: Option<i64>,
     /// How much, from 0 to 2^53 - 1.
     pub used: i64,
+    /// 1 when it was told that the limit is reached and there was no room since, otherwise 0.
+    pub reached: i64,
 }
 
 /// The tables are joined by hand where that is needed.

@@ -10,6 +10,7 @@ mod m0006_idempotency;
 mod m0007_usage;
 mod m0008_answers;
 mod m0009_api_key_use;
+mod m0010_events;
 mod stamp;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -19,7 +20,7 @@ use sea_orm_migration::prelude::*;
 pub const APPLICATION_ID: u32 = 0x506c_696d;
 
 /// The version of the schema that this build reads and writes: the number of its steps.
-pub const SCHEMA_VERSION: u32 = 9;
+pub const SCHEMA_VERSION: u32 = 10;
 
 /// The steps, in order.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_usage::Step),
             Box::new(m0008_answers::Step),
             Box::new(m0009_api_key_use::Step),
+            Box::new(m0010_events::Step),
         ]
     }
 }

@@ -54,12 +54,35 @@ impl CounterRefusal {
 pub struct Counter {
     used: Quantity,
     holds: Option<Arc<Vec<Hold>>>,
+    /// It was told that the limit is reached, and there was no room since.
+    is_reached: bool,
 }
 
 impl Counter {
     /// What was stored.
     pub const fn new(used: Quantity) -> Self {
-        Self { used, holds: None }
+        Self { used, holds: None, is_reached: false }
+    }
+
+    /// The same, with whether it was told that its limit is reached.
+    #[must_use]
+    pub fn with_reached(self, is_reached: bool) -> Self {
+        Self { is_reached, ..self }
+    }
+
+    /// Whether it was told that its limit is reached, and there was no room since.
+    pub const fn is_reached(&self) -> bool {
+        self.is_reached
+    }
+
+    /// Notes that a taking was refused, and says whether that is to be told: not when it was, and there was no room since.
+    pub fn reach(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_reached, true)
+    }
+
+    /// Notes that there was room.
+    pub const fn regain(&mut self) {
+        self.is_reached = false;
     }
 
     /// What is used for good.

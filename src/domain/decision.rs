@@ -136,6 +136,16 @@ pub enum Detail {
     },
 }
 
+impl Detail {
+    /// The figures of a count or a quota; no other kind has them.
+    pub const fn amounts(&self) -> Option<&Amounts> {
+        match self {
+            Self::Count(amounts) | Self::Quota { amounts, .. } => Some(amounts),
+            Self::Rate { .. } | Self::Retention { .. } | Self::Interval { .. } | Self::Feature { .. } => None,
+        }
+    }
+}
+
 /// The figures of a count or a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amounts {

@@ -10,6 +10,7 @@ pub mod counter;
 pub mod decision;
 pub mod effective;
 pub mod endpoints;
+pub mod event;
 pub mod gate;
 pub mod issue;
 pub mod limit_key;

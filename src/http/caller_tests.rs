@@ -66,6 +66,7 @@ async fn service(dir: &TempDir) -> Service {
         metrics: Metrics::start().expect("metrics"),
         openapi_file: OpenapiFile::new(String::new()),
         older_rate_headers: false,
+        streams: crate::http::event_stream::Streams::default(),
         draining: AtomicBool::new(false),
     }
 }

@@ -21,7 +21,7 @@ use crate::wire::schema;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// What a 429 names.
 const BUCKETS: &str = "`rate_limit_exceeded`: the window, of a limit key of kind rate; or what Plimsoll limits to guard itself: `idempotency`, \
-    `failedAuthentication`, `adminApi`.";
+    `failedAuthentication`, `adminApi`, `eventStreams`.";
 /// Room for a usual answer, so that the buffer grows once at most.
 const USUAL_SIZE: usize = 640;
 

@@ -15,6 +15,8 @@ pub mod edge;
 mod entitlements;
 mod envelope;
 mod error;
+pub mod event_stream;
+pub mod events;
 mod extract;
 mod forward_auth;
 mod gate;

@@ -6,12 +6,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::error::ApiError;
 use super::router::{Table, readable};
 use super::{
-    api_keys, audit, authorize, catalog, check, consume, docs, entitlements, forward_auth, health, limit_keys, ofrep, orgs,
-    overrides, removed_endpoints, reservations, scopes, tier_limits, tiers, usage, users, what_if, whoami,
+    api_keys, audit, authorize, catalog, check, consume, docs, entitlements, event_stream, events, forward_auth, health,
+    limit_keys, ofrep, orgs, overrides, removed_endpoints, reservations, scopes, tier_limits, tiers, usage, users, what_if,
+    whoami,
 };
 
 /// The groups of operations, in order, with what they are for.
-pub const TAGS: [(&str, &str); 15] = [
+pub const TAGS: [(&str, &str); 16] = [
     (LIMIT_KEYS, "1. What is limited: named things, each of one kind."),
     (TIERS, "2. Plan levels, and their value for each limit key."),
     (RETENTION, "3. How far back each tier may look: the retention keys as a table of tiers and days."),
@@ -31,6 +32,7 @@ pub const TAGS: [(&str, &str); 15] = [
         OPENFEATURE,
         "What OpenFeature's SDKs ask through their OFREP provider: features and limits as flags. These answers have no envelope.",
     ),
+    (EVENTS, "What happened, to be followed: thresholds, refusals, tiers, bans, lapses, repairs."),
     (AUDIT, "Who changed what, when, before and after."),
     (OPERATIONS, "Alive, ready, metrics."),
 ];
@@ -61,6 +63,8 @@ pub const TAKING: &str = "Usage";
 pub const GATE: &str = "Gate";
 /// Flags.
 pub const OPENFEATURE: &str = "OpenFeature";
+/// What happened.
+pub const EVENTS: &str = "Events";
 /// The audit log.
 pub const AUDIT: &str = "Audit";
 /// For operators.
@@ -156,6 +160,8 @@ fn asking(table: Table) -> Table {
 fn looking_back(table: Table) -> Table {
     table
         .on(GET,    "/v1/admin/audit",                              &audit::LIST,                audit::list)
+        .on(GET,    "/v1/admin/events",                             &events::LIST,               events::list)
+        .on(GET,    "/v1/admin/events/stream",                      &event_stream::STREAM,       event_stream::stream)
         .on(GET,    "/livez",                                       &health::LIVEZ,              health::livez)
         .on(GET,    "/readyz",                                      &health::READYZ,             health::readyz)
         .on(GET,    "/metrics",                                     &health::METRICS,            health::metrics)

@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 use super::docs::OpenapiFile;
 use super::document::{Describe, Description};
 use super::error::ApiError;
+use super::event_stream::Streams;
 use super::guard::Guard;
 use crate::domain::api_key::ApiKey;
 use crate::domain::names::OrgId;
@@ -47,6 +48,8 @@ pub struct Service {
     pub openapi_file: OpenapiFile,
     /// Whether the older `X-RateLimit-*` headers are sent too.
     pub older_rate_headers: bool,
+    /// Who follows the feed of events.
+    pub streams: Streams,
     /// Whether the process is about to stop.
     pub draining: AtomicBool,
 }

@@ -15,6 +15,7 @@ use crate::domain::ask::Question;
 use crate::domain::bound::Quantity;
 use crate::domain::counter::{CounterRefusal, Hold};
 use crate::domain::decision::{Decision, Facts, decide, standing};
+use crate::domain::event::NewEvent;
 use crate::domain::issue::Issue;
 use crate::domain::names::{LimitKeyName, OrgId};
 use crate::domain::reservation::{Reservation, ReservationId, SettleRefusal, Settlement, Status};
@@ -34,6 +35,8 @@ pub(super) struct Batch {
     /// Where counters stand that somebody was shown together and that nothing was taken from.
     pub(super) shown: Vec<Vec<usize>>,
     pub(super) noted: HashSet<LimitKeyName>,
+    /// What is to be told of what the operations did.
+    pub(super) events: Vec<NewEvent>,
 }
 
 /// What one operation asks of one counter.
@@ -68,6 +71,7 @@ impl Batch {
             reservations: HashMap::default(),
             shown: Vec::new(),
             noted: HashSet::new(),
+            events: Vec::new(),
         }
     }
 
@@ -99,7 +103,10 @@ impl Batch {
     pub(super) fn expire(&mut self) {
         for slot in &mut self.slots {
             let expired = slot.counter.expire(self.now);
-            slot.is_changed |= !expired.is_empty();
+            if !expired.is_empty() {
+                slot.is_changed = true;
+                slot.counter.regain();
+            }
             for hold in expired {
                 let id = ReservationId { org: slot.key.org.clone(), number: hold.reservation };
                 let held = self.reservations.entry(id.clone()).or_insert_with(|| gone(id, &slot.key, hold));
@@ -129,7 +136,7 @@ impl Batch {
         found.copied().ok_or_else(not_loaded)
     }
 
-    fn slot(&mut self, place: usize) -> Result<&mut Slot, StoreError> {
+    pub(super) fn slot(&mut self, place: usize) -> Result<&mut Slot, StoreError> {
         self.slots.get_mut(place).ok_or_else(not_loaded)
     }
 
@@ -151,8 +158,18 @@ impl Batch {
             self.take_all(&sums)?;
             takings.iter().for_each(|taking| self.note(&taking.limit_key.name));
             decisions = decisions.into_iter().map(|(place, decision)| (place, decision.taken())).collect();
-        } else if self.sight == Sight::Shared && sums.len() > 1 {
-            self.shown.push(sums.iter().map(|sum| sum.place).collect());
+            for (Sum { taking, .. }, (_, decision)) in sums.iter().zip(&decisions) {
+                self.tell_crossed(org, taking, &decision.detail);
+            }
+        } else {
+            if self.sight == Sight::Shared && sums.len() > 1 {
+                self.shown.push(sums.iter().map(|sum| sum.place).collect());
+            }
+            if is_taken {
+                for (Sum { place, taking, .. }, (_, decision)) in sums.iter().zip(&decisions) {
+                    self.tell_refused(org, *place, taking, decision);
+                }
+            }
         }
         if let ([_], Some((_, decision))) = (takings, decisions.first()) {
             return Ok(Outcome::Consumed(vec![decision.clone()]));
@@ -191,6 +208,7 @@ impl Batch {
                 }
                 return Err(conflict(refusal));
             }
+            slot.counter.regain();
             slot.is_changed = true;
         }
         Ok(())
@@ -200,6 +218,7 @@ impl Batch {
         let place = self.place(&id.org, taking)?;
         let decision = self.judge(place, taking, taking.amount)?;
         if decision.refusal.is_some() {
+            self.tell_refused(&id.org, place, taking, &decision);
             return Ok(Outcome::Reserved(decision, None));
         }
         let now = self.now;
@@ -215,17 +234,21 @@ impl Batch {
         };
         let slot = self.slot(place)?;
         slot.counter.hold(reservation.as_hold()).map_err(conflict)?;
+        slot.counter.regain();
         slot.is_changed = true;
         self.note(&taking.limit_key.name);
         let held = Held { reservation: reservation.clone(), change: HeldChange::Made };
         self.reservations.insert(id.clone(), held);
-        Ok(Outcome::Reserved(decision.held(), Some(reservation)))
+        let decision = decision.held();
+        self.tell_crossed(&id.org, taking, &decision.detail);
+        Ok(Outcome::Reserved(decision, Some(reservation)))
     }
 
     fn release(&mut self, org: &OrgId, taking: &Taking) -> Result<Outcome, StoreError> {
         let (place, now) = (self.place(org, taking)?, self.now);
         let slot = self.slot(place)?;
         slot.counter.release(taking.amount).map_err(conflict)?;
+        slot.counter.regain();
         slot.is_changed = true;
         let usage = slot.counter.usage(now);
         Ok(Outcome::Released(standing(&taking.limit_key, taking.effective, taking.amount, usage, now)))
@@ -237,8 +260,12 @@ impl Batch {
         let recorded = slot.counter.used();
         if !is_dry_run {
             slot.counter.reconcile(actual).map_err(conflict)?;
+            if actual < recorded {
+                slot.counter.regain();
+            }
             slot.is_changed = true;
             self.note(&taking.limit_key.name);
+            self.tell_repaired(org, place, taking, recorded)?;
         }
         Ok(Outcome::Reconciled(recorded))
     }
@@ -260,6 +287,9 @@ impl Batch {
             if let Some(confirmed) = settlement.confirmed {
                 // It was held, so there is room for it: the sum does not grow.
                 slot.counter.take(confirmed).map_err(conflict)?;
+            }
+            if settlement.confirmed != Some(held.reservation.amount) {
+                slot.counter.regain();
             }
             slot.is_changed = true;
             held.reservation.settlement = Some(settlement);

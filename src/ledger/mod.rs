@@ -6,6 +6,7 @@
 
 mod batch;
 mod counters;
+mod events;
 mod housekeeping;
 mod mailbox;
 mod operation;

@@ -22,7 +22,7 @@ use crate::store::StoreError;
 const READ_USAGE: Rows = Rows {
     before: "WITH wanted (org, limit_key, resource, window_start) AS (",
     columns: &[Text, Text, Text, Number],
-    after: ") SELECT u.org, u.limit_key, u.resource, u.window_start, u.used FROM wanted CROSS JOIN usage u \
+    after: ") SELECT u.org, u.limit_key, u.resource, u.window_start, u.used, u.reached FROM wanted CROSS JOIN usage u \
             WHERE u.org = wanted.org AND u.limit_key = wanted.limit_key AND u.resource = wanted.resource \
             AND u.window_start = wanted.window_start",
 };
@@ -44,10 +44,10 @@ const READ_RESERVATIONS: Rows = Rows {
 };
 
 const WRITE_USAGE: Rows = Rows {
-    before: "INSERT INTO usage (org, limit_key, resource, window_start, window_end, used) ",
-    columns: &[Text, Text, Text, Number, Maybe, Number],
+    before: "INSERT INTO usage (org, limit_key, resource, window_start, window_end, used, reached) ",
+    columns: &[Text, Text, Text, Number, Maybe, Number, Number],
     // The window may have become longer since: what is swept by its end must not be swept while it counts.
-    after: " ON CONFLICT (org, limit_key, resource, window_start) DO UPDATE SET used = excluded.used, window_end = \
+    after: " ON CONFLICT (org, limit_key, resource, window_start) DO UPDATE SET used = excluded.used, reached = excluded.reached, window_end = \
             CASE WHEN excluded.window_end > usage.window_end THEN excluded.window_end ELSE usage.window_end END",
 };
 
@@ -80,12 +80,18 @@ pub(super) async fn counters(
     }
     let wanted = || keys.iter().map(|key| key_values(key).into()).collect();
     for row in READ_USAGE.query(db, wanted()).await? {
-        counters.insert(key_of(&row)?, Counter::new(quantity(row.try_get_by_index(4)?)?));
+        counters.insert(key_of(&row)?, counter_of(&row, 4)?);
     }
     for row in READ_HOLDS.query(db, wanted()).await? {
         counters.entry(key_of(&row)?).or_default().push(hold_of(&row, 4)?);
     }
     Ok(counters)
+}
+
+/// A counter without its holds: what is used and whether it is told to be reached stand in a row from this column on.
+pub(super) fn counter_of(row: &QueryResult, first: usize) -> Result<Counter, StoreError> {
+    let reached: i64 = row.try_get_by_index(first.saturating_add(1))?;
+    Ok(Counter::new(quantity(row.try_get_by_index(first)?)?).with_reached(reached != 0))
 }
 
 pub(super) fn key_values(key: &CounterKey) -> [Value; 4] {
@@ -189,7 +195,8 @@ fn settlement_of(row: &QueryResult) -> Result<Option<Settlement>, StoreError> {
 pub(super) async fn write_counters(db: &impl ConnectionTrait, slots: &[&Slot]) -> Result<(), DbErr> {
     let row = |slot: &&Slot| {
         let [org, limit_key, resource, window_start] = key_values(&slot.key);
-        vec![org, limit_key, resource, window_start, slot.window_end.into(), signed(slot.counter.used()).into()]
+        let (used, reached) = (signed(slot.counter.used()), i64::from(slot.counter.is_reached()));
+        vec![org, limit_key, resource, window_start, slot.window_end.into(), used.into(), reached.into()]
     };
     WRITE_USAGE.execute(db, slots.iter().map(row).collect()).await
 }

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
 use super::counters::CounterKey;
-use super::rows::{hold_of, key_of, key_values, quantity, signed};
+use super::rows::{counter_of, hold_of, key_of, key_values, signed};
 use super::slot::Slot;
 use super::statements::Column::{Maybe, Number, Text};
 use super::statements::{Column, arrays};
@@ -26,7 +26,7 @@ const FIRST_VERSIONS: u64 = 1 << 52;
 
 const KEYS: [Column; 4] = [Text, Text, Text, Number];
 /// In one moment: a counter and what is held of it never come from two.
-const READ: &str = "SELECT place, u.used, u.version, h.id, h.amount, h.expires_at \
+const READ: &str = "SELECT place, u.used, u.reached, u.version, h.id, h.amount, h.expires_at \
     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) WITH ORDINALITY \
     AS wanted (org, limit_key, resource, window_start, place) \
     JOIN usage u ON u.org = wanted.org AND u.limit_key = wanted.limit_key AND u.resource = wanted.resource \
@@ -34,7 +34,7 @@ const READ: &str = "SELECT place, u.used, u.version, h.id, h.amount, h.expires_a
     LEFT JOIN reservation h ON u.holds > 0 AND h.org = wanted.org AND h.limit_key = wanted.limit_key \
     AND h.resource = wanted.resource AND h.window_start = wanted.window_start AND h.status = 'held'";
 /// Whoever waited for a lock sees what was committed meanwhile, but only of the row that it waited for: what is held is read after it.
-const LOCK: &str = "SELECT place, u.used, u.version, u.holds \
+const LOCK: &str = "SELECT place, u.used, u.reached, u.version, u.holds \
     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) WITH ORDINALITY \
     AS wanted (org, limit_key, resource, window_start, place) \
     JOIN usage u ON u.org = wanted.org AND u.limit_key = wanted.limit_key AND u.resource = wanted.resource \
@@ -50,7 +50,7 @@ const MAKE: &str = "INSERT INTO usage AS u (org, limit_key, resource, window_sta
 const UNMAKE: &str = "DELETE FROM usage u USING unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) \
     AS made (org, limit_key, resource, window_start) WHERE u.org = made.org AND u.limit_key = made.limit_key \
     AND u.resource = made.resource AND u.window_start = made.window_start";
-const HOLDS: &str = "SELECT place, NULL::bigint, NULL::bigint, h.id, h.amount, h.expires_at \
+const HOLDS: &str = "SELECT place, NULL::bigint, NULL::bigint, NULL::bigint, h.id, h.amount, h.expires_at \
     FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) WITH ORDINALITY \
     AS wanted (org, limit_key, resource, window_start, place) \
     JOIN reservation h ON h.org = wanted.org AND h.limit_key = wanted.limit_key AND h.resource = wanted.resource \
@@ -60,12 +60,12 @@ const CHANGED: &str = "SELECT count(*) FROM unnest($1::text[], $2::text[], $3::t
     LEFT JOIN usage u ON u.org = known.org AND u.limit_key = known.limit_key AND u.resource = known.resource \
     AND u.window_start = known.window_start WHERE u.version IS DISTINCT FROM nullif(known.version, 0)";
 /// A row that is new has no transaction that ended an earlier form of it. One that should have been there and is new was deleted.
-const WRITE: &str = "WITH written AS (INSERT INTO usage AS u (org, limit_key, resource, window_start, window_end, used, version, holds) \
-    SELECT org, limit_key, resource, window_start, nullif(window_end, 0), used, version, holds \
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) \
-    AS given (org, limit_key, resource, window_start, window_end, used, version, holds) \
+const WRITE: &str = "WITH written AS (INSERT INTO usage AS u (org, limit_key, resource, window_start, window_end, used, version, holds, reached) \
+    SELECT org, limit_key, resource, window_start, nullif(window_end, 0), used, version, holds, reached \
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]) \
+    AS given (org, limit_key, resource, window_start, window_end, used, version, holds, reached) \
     ON CONFLICT (org, limit_key, resource, window_start) DO UPDATE SET used = excluded.used, version = excluded.version, \
-    holds = excluded.holds, window_end = greatest(u.window_end, excluded.window_end) \
+    holds = excluded.holds, reached = excluded.reached, window_end = greatest(u.window_end, excluded.window_end) \
     WHERE u.version = excluded.version - 1 RETURNING u.xmax = 0 AS is_new) \
     SELECT count(*), count(*) FILTER (WHERE is_new) FROM written";
 
@@ -134,9 +134,9 @@ pub(super) async fn lock(
         }
         for row in locked {
             if let Some(found) = place(&mut found, &row)? {
-                *found = (Counter::new(quantity(row.try_get_by_index(1)?)?), Some(row.try_get_by_index(2)?));
+                *found = (counter_of(&row, 1)?, Some(row.try_get_by_index(3)?));
             }
-            holds = holds.max(row.try_get_by_index(3)?);
+            holds = holds.max(row.try_get_by_index(4)?);
         }
         if holds > 0 {
             for row in db.query_all_raw(statement(HOLDS, &KEYS, wanted(keys))).await? {
@@ -150,13 +150,13 @@ pub(super) async fn lock(
 /// What a row says of the counter that it is of: what is used, what one reservation holds, or both.
 fn add(found: &mut [Versioned], row: &QueryResult) -> Result<(), StoreError> {
     let Some((counter, version)) = place(found, row)? else { return Ok(()) };
-    if let Some(read) = row.try_get_by_index::<Option<i64>>(2)?
+    if let Some(read) = row.try_get_by_index::<Option<i64>>(3)?
         && version.is_none()
     {
-        (*counter, *version) = (Counter::new(quantity(row.try_get_by_index(1)?)?), Some(read));
+        (*counter, *version) = (counter_of(row, 1)?, Some(read));
     }
-    if row.try_get_by_index::<Option<String>>(3)?.is_some() {
-        counter.push(hold_of(row, 3)?);
+    if row.try_get_by_index::<Option<String>>(4)?.is_some() {
+        counter.push(hold_of(row, 4)?);
     }
     Ok(())
 }
@@ -196,10 +196,11 @@ pub(super) async fn write(db: &impl ConnectionTrait, slots: &[&Slot]) -> Result<
     let row = |slot: &&Slot| {
         let [org, limit_key, resource, window_start] = key_values(&slot.key);
         let holds = i64::try_from(slot.counter.holds().len()).unwrap_or(i64::MAX);
-        let (used, version) = (signed(slot.counter.used()), slot.next_version);
-        vec![org, limit_key, resource, window_start, slot.window_end.into(), used.into(), version.into(), holds.into()]
+        let (used, reached) = (signed(slot.counter.used()), i64::from(slot.counter.is_reached()));
+        let (end, version) = (slot.window_end.into(), slot.next_version.into());
+        vec![org, limit_key, resource, window_start, end, used.into(), version, holds.into(), reached.into()]
     };
-    let columns = [Text, Text, Text, Number, Maybe, Number, Number, Number];
+    let columns = [Text, Text, Text, Number, Maybe, Number, Number, Number, Number];
     let written = db.query_one_raw(statement(WRITE, &columns, slots.iter().map(row).collect())).await?;
     let (rows, new): (i64, i64) = match written {
         Some(written) => (written.try_get_by_index(0)?, written.try_get_by_index(1)?),

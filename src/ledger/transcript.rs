@@ -13,7 +13,7 @@ use super::slot::{Sight, Slot};
 use super::{rows, shared_rows};
 use crate::domain::names::LimitKeyName;
 use crate::domain::reservation::ReservationId;
-use crate::store::StoreError;
+use crate::store::{StoreError, write_events};
 
 impl Batch {
     /// Reads everything that the operations need: from memory, and otherwise all of it in one statement for each table.
@@ -141,7 +141,9 @@ impl Batch {
         let of = |change| self.reservations.values().filter(move |held| held.change == change).map(|held| &held.reservation);
         rows::write_reservations(db, of(HeldChange::Made).collect()).await?;
         rows::settle_reservations(db, of(HeldChange::Settled).collect()).await?;
-        Ok(rows::note_limit_keys(db, self.noted.difference(noted).collect()).await?)
+        rows::note_limit_keys(db, self.noted.difference(noted).collect()).await?;
+        // After the counters: where others write too, what follows from their changes is inserted after theirs.
+        write_events(db, &self.events).await
     }
 
     /// Shows what was committed to whoever asks.

@@ -94,6 +94,7 @@ impl Record for OverrideInfo {
             created_at,
             updated_at,
             revision,
+            told: 0,
         }
     }
 

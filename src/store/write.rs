@@ -12,12 +12,14 @@ use sea_orm::{
 use super::Store;
 use super::change::Change;
 use super::error::StoreError;
+use super::events::write_events;
 use super::expected::Expected;
 use super::lane::Lane;
 use super::postgres::CHANNEL;
 use super::queries;
 use super::records::{Actor, Stored};
 use super::rows::{Key, Record, Stamps, signed, stamped, unsigned};
+use crate::domain::event::{Happening, NewEvent};
 use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
 
@@ -65,6 +67,8 @@ pub struct WriteTx {
     log: Vec<change_log::ActiveModel>,
     /// Orgs whose usage is deleted.
     forgotten: Vec<OrgId>,
+    /// What is to be told of it.
+    events: Vec<NewEvent>,
 }
 
 impl Store {
@@ -96,7 +100,7 @@ pub(super) async fn apply<C: Command>(
 ) -> Result<Written<C::Output>, StoreError> {
     let db = lane.db().begin().await?;
     let base = latest_revision(&db).await?;
-    let mut tx = WriteTx { db, context, base, log: Vec::new(), forgotten: Vec::new() };
+    let mut tx = WriteTx { db, context, base, log: Vec::new(), forgotten: Vec::new(), events: Vec::new() };
     match command.apply(&mut tx).await {
         Ok(output) => {
             let forgotten = std::mem::take(&mut tx.forgotten);
@@ -223,6 +227,11 @@ impl WriteTx {
         self.forgotten.push(org.clone());
     }
 
+    /// Tells whoever follows, once this is committed.
+    pub(super) fn tell(&mut self, org: Option<&OrgId>, what: Happening) {
+        self.events.push(NewEvent { at: self.now(), org: org.cloned(), what });
+    }
+
     /// Logs the deletion of a record that goes with another.
     pub(super) fn note_deletion<R: Record>(&mut self, value: &R) {
         self.note(Change::of(value, "delete").before(value), self.now());
@@ -250,6 +259,7 @@ impl WriteTx {
                 self.db.execute_raw(tell).await?;
             }
         }
+        write_events(&self.db, &self.events).await?;
         self.db.commit().await?;
         Ok(revision)
     }

@@ -140,6 +140,8 @@ fn calls_of_admins(made: &Made) -> Vec<Call> {
         get("listRemovedEndpoints", "removed-endpoints"),
         admin("createRemovedEndpoint", "removed-endpoints", json!({"method": "GET", "path": "/fresh"})),
         get("deleteRemovedEndpoint", &format!("removed-endpoints/{removed}")),
+        get("listEvents", "events"),
+        get("streamEvents", "events/stream?maxSeconds=1"),
         get("listAudit", "audit"),
     ]
 }

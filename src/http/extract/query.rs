@@ -21,6 +21,11 @@ use crate::wire::{self, Issues, schema};
 const DEFAULT_PAGE: u64 = 50;
 /// The most that a page has, so that one request stays small.
 const MAX_PAGE: u64 = 100;
+/// Digits of the longest sequence: more events than will ever happen.
+const MAX_SEQUENCE_DIGITS: usize = 15;
+const MAX_SEQUENCE: u64 = 999_999_999_999_999;
+/// The longest that a stream is asked to go on, in seconds.
+const MAX_SECONDS: u64 = 3_600;
 /// The longest cursor: the hexadecimal digits of the longest key.
 const MAX_CURSOR: usize = 512;
 /// The hexadecimal digits of printable ASCII, which is what all keys are.
@@ -82,7 +87,7 @@ macro_rules! read_from_query {
     )*};
 }
 
-read_from_query!(PageLimit, Flag, Cursor, DenyStatus);
+read_from_query!(PageLimit, Flag, Cursor, DenyStatus, Sequence, Seconds);
 
 /// How many items a page has.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +108,65 @@ impl PartialSchema for PageLimit {
 }
 
 impl ToSchema for PageLimit {}
+
+/// A place in the feed of events.
+#[derive(Clone, Copy, Debug)]
+pub struct Sequence(u64);
+
+impl Sequence {
+    /// Of digits, at most fifteen of them.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_number = (1..=MAX_SEQUENCE_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| is_number).map(Self)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromText for Sequence {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| "must be the sequence of an event: a whole number".to_owned())
+    }
+}
+
+impl PartialSchema for Sequence {
+    fn schema() -> RefOr<Schema> {
+        schema::number(0, MAX_SEQUENCE, "A place in the feed of events.").into()
+    }
+}
+
+impl ToSchema for Sequence {}
+
+/// How long something goes on, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Seconds(u64);
+
+impl Seconds {
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromText for Seconds {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let number =
+            text.parse().ok().filter(|number| (1..=MAX_SECONDS).contains(number) && text.bytes().all(|b| b.is_ascii_digit()));
+        number.map(Self).ok_or_else(|| format!("must be a whole number from 1 to {MAX_SECONDS}"))
+    }
+}
+
+impl PartialSchema for Seconds {
+    fn schema() -> RefOr<Schema> {
+        let number = schema::number(1, MAX_SECONDS, "Seconds.");
+        number.examples([serde_json::json!(1)]).into()
+    }
+}
+
+impl ToSchema for Seconds {}
 
 /// `true` or `false`.
 #[derive(Clone, Copy, Debug)]

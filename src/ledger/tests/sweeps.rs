@@ -68,7 +68,7 @@ impl Ground {
 
 fn day_window(org: &str, days_ago: i64) -> String {
     let start = at("2026-11-22T00:00:00Z").get() - days_ago * DAY;
-    format!("('{org}', 'calls', '', {start}, {}, 7)", start + DAY)
+    format!("('{org}', 'calls', '', {start}, {}, 7, 0)", start + DAY)
 }
 
 fn quota(window: Window) -> Rule {
@@ -80,7 +80,7 @@ async fn windows_go_when_they_ended_longer_ago_than_the_setting_says() {
     let ground = Ground::at(now()).await;
     let windows: Vec<String> =
         [("today", 0), ("three", 4), ("seven", 8), ("nine", 10)].map(|(org, ago)| day_window(org, ago)).into();
-    ground.execute(&format!("INSERT INTO usage VALUES {}, ('count', 'seats', '', 0, NULL, 7)", windows.join(", "))).await;
+    ground.execute(&format!("INSERT INTO usage VALUES {}, ('count', 'seats', '', 0, NULL, 7, 0)", windows.join(", "))).await;
     let sweep = async |days| ground.ledger.sweep(now(), days).await.expect("swept").windows;
     assert_eq!((sweep(30).await, sweep(8).await), (0, 1));
     assert_eq!(ground.orgs().await, ["count", "seven", "three", "today"]);

@@ -7,6 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFi
 use super::super::queries::still_good_at;
 use super::super::{ApiKeyInfo, Command, StoreError, Stored, WriteTx};
 use super::api_keys::find_target;
+use crate::domain::event::Happening;
 use crate::domain::names::RecordId;
 
 /// Every secret that is still good is one more that can leak; nobody rotates faster than this on purpose.
@@ -48,6 +49,8 @@ impl Command for RotateApiKey {
         let older = if self.overlap_seconds == 0 { Vec::new() } else { before.value.shown.clone() };
         let shown = [vec![self.secret.shown.clone()], older].concat();
         add_secret(tx, &self.id, self.secret).await?;
+        let older_end_at = tx.now().plus_seconds(self.overlap_seconds);
+        tx.tell(before.value.org.as_ref(), Happening::KeyRotated { api_key: self.id, older_end_at });
         let after = ApiKeyInfo { shown, ..before.value.clone() };
         tx.renew(&before, after, "rotate").await
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::super::rows::Record;
 use super::super::{Ban, Command, Created, Org, OverrideInfo, StoreError, Stored, TierInfo, WriteTx, queries};
+use crate::domain::event::Happening;
 use crate::domain::names::{OrgId, TierName};
 
 /// Makes or replaces an org. A ban stays.
@@ -31,6 +32,9 @@ impl Command for PutOrg {
         let known = tx.find::<TierInfo>(tier.as_str()).await?;
         known.ok_or_else(|| StoreError::invalid("tier", "there is no such tier"))?;
         let ban = before.as_ref().and_then(|before| before.value.ban.clone());
+        if let Some(from) = before.as_ref().map(|before| &before.value.tier).filter(|from| **from != tier) {
+            tx.tell(Some(&id), Happening::TierChanged { from: from.clone(), to: tier.clone() });
+        }
         tx.put(before, Org { id, tier, name, metadata, ban }).await
     }
 }
@@ -91,6 +95,9 @@ impl Command for BanOrg {
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
         let before = tx.target::<Org>(self.id.as_str()).await?;
         let at = before.value.ban.as_ref().map_or(tx.now(), |ban| ban.at);
+        if before.value.ban.is_none() {
+            tx.tell(Some(&self.id), Happening::OrgBanned { reason: self.reason.clone() });
+        }
         let after = Org { ban: Some(Ban { at, reason: self.reason }), ..before.value.clone() };
         tx.replace(before, after, "ban").await
     }
@@ -108,6 +115,9 @@ impl Command for UnbanOrg {
 
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
         let before = tx.target::<Org>(self.id.as_str()).await?;
+        if before.value.ban.is_some() {
+            tx.tell(Some(&self.id), Happening::OrgUnbanned {});
+        }
         let after = Org { ban: None, ..before.value.clone() };
         tx.replace(before, after, "unban").await
     }

@@ -1,6 +1,7 @@
 //! Changes of users: being banned is all that is known of them.
 
 use super::super::{Ban, Command, StoreError, Stored, User, WriteTx};
+use crate::domain::event::Happening;
 use crate::domain::names::UserId;
 use crate::domain::time::UtcMillis;
 
@@ -21,6 +22,9 @@ impl Command for BanUser {
         tx.context().expected.check(Some(revision(before.as_ref())))?;
         let ban = before.as_ref().and_then(|before| before.value.ban.as_ref());
         let at = ban.map_or(tx.now(), |ban| ban.at);
+        if ban.is_none() {
+            tx.tell(None, Happening::UserBanned { user: self.id.clone(), reason: self.reason.clone() });
+        }
         let after = User { id: self.id, ban: Some(Ban { at, reason: self.reason }) };
         match before {
             Some(before) => tx.replace(before, after, "ban").await,
@@ -42,6 +46,9 @@ impl Command for UnbanUser {
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
         let before = tx.find::<User>(self.id.as_str()).await?;
         tx.context().expected.check(Some(revision(before.as_ref())))?;
+        if before.as_ref().is_some_and(|before| before.value.ban.is_some()) {
+            tx.tell(None, Happening::UserUnbanned { user: self.id.clone() });
+        }
         let after = User { id: self.id, ban: None };
         match before {
             Some(before) => tx.replace(before, after, "unban").await,

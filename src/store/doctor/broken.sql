@@ -35,7 +35,7 @@ INSERT INTO api_key_scope VALUES ('key_2', 'none') => api_key_scope key_2/none: 
 INSERT INTO api_key_scope VALUES ('key_2', 'admin') => api_key_scope key_2/admin: the key of an org has the scope admin
 
 -- What orgs have used.
-INSERT INTO usage VALUES ('acme', 'none', '', 0, NULL, 0) => usage acme/none//0: its limit key does not exist
+INSERT INTO usage VALUES ('acme', 'none', '', 0, NULL, 0, 0) => usage acme/none//0: its limit key does not exist
 DELETE FROM limit_key_use WHERE limit_key = 'posts' => usage acme/posts/p1/0: its limit key is not among those that were ever taken from
 INSERT INTO limit_key_use VALUES ('none') => limit_key_use none: the limit key does not exist
 UPDATE usage SET used = 9007199254740991 WHERE limit_key = 'seats' => usage acme/seats//0: more than 9007199254740991 is used and held

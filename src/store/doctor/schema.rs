@@ -162,7 +162,7 @@ mod tests {
         let checks: usize = expected.objects.values().map(|text| text.matches("CHECK").count()).sum();
         assert_eq!(expected.tables.iter().map(|table| table.conditions.len()).sum::<usize>(), checks);
         let usage = expected.tables.iter().find(|table| table.name == "usage").expect("a table");
-        assert_eq!(usage.columns.len(), 6);
+        assert_eq!(usage.columns.len(), 7);
         assert!(usage.conditions.contains(&"used BETWEEN 0 AND 9007199254740991".to_owned()), "{:?}", usage.conditions);
         assert!(expected.tables.iter().all(|table| !table.key.is_empty()), "every row has a key to be named by");
     }

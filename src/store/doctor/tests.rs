@@ -121,7 +121,7 @@ async fn a_name_that_would_move_the_cursor_is_written_harmlessly() {
 async fn of_many_rows_some_are_named_and_the_others_counted() {
     let folder = patient().await;
     let many = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 50) \
-                INSERT INTO usage SELECT 'acme', 'seats', 'r' || n, 0, NULL, -1 FROM n";
+                INSERT INTO usage SELECT 'acme', 'seats', 'r' || n, 0, NULL, -1, 0 FROM n";
     let report = after(&folder, many).await;
     let says = "it is not true that used BETWEEN 0 AND 9007199254740991";
     let named = lines(&report).iter().filter(|line| line.ends_with(&format!("/0: {says}"))).count();

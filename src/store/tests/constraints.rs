@@ -44,7 +44,7 @@ async fn the_schema_refuses_what_cannot_be() {
         "INSERT INTO scope (name, description, created_at, updated_at, revision) VALUES ('read', '', 0, 0, 1)",
         "DELETE FROM tier",
         "DELETE FROM limit_key",
-        "INSERT INTO org_override VALUES (0, 0, 1, 'acme', 'o', 'seats', 'set', 'enabled', 2, '', 0, NULL)",
+        "INSERT INTO org_override VALUES (0, 0, 1, 'acme', 'o', 'seats', 'set', 'enabled', 2, '', 0, NULL, 0)",
     ];
     for sql in impossible {
         let error = execute(&db, sql).await.expect_err(sql).to_string();

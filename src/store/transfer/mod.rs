@@ -6,8 +6,8 @@ mod answers;
 mod copy;
 
 use entity::{
-    api_key, api_key_rate, api_key_scope, api_key_secret, catalogue_revision, change_log, limit_key_use, org, org_override,
-    removed_endpoint, reservation, scope, tier, tier_limit, usage, user_ban,
+    api_key, api_key_rate, api_key_scope, api_key_secret, catalogue_revision, change_log, event, event_feed, limit_key_use,
+    org, org_override, removed_endpoint, reservation, scope, tier, tier_limit, usage, user_ban,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, TransactionTrait};
 
@@ -88,7 +88,7 @@ async fn to_server(source: &DatabaseConnection, server: &Server, now: UtcMillis)
 }
 
 /// Tables in the order that rows refer to each other in.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 18] = [
     "limit_key",
     "tier",
     "tier_limit",
@@ -105,6 +105,7 @@ const TABLES: [&str; 17] = [
     "usage",
     "reservation",
     "limit_key_use",
+    "event",
     "answer",
 ];
 
@@ -123,6 +124,9 @@ const HOLDS: &str = "UPDATE usage SET holds = held.holds FROM (SELECT org, limit
     FROM reservation WHERE status = 'held' GROUP BY org, limit_key, resource, window_start) AS held \
     WHERE usage.org = held.org AND usage.limit_key = held.limit_key AND usage.resource = held.resource \
     AND usage.window_start = held.window_start";
+
+/// The numbers go on where they ended, so that who follows the feed misses nothing.
+const LAST_EVENT: &str = "UPDATE event_feed SET last = greatest(swept, (SELECT max(seq) FROM event))";
 
 async fn everything(
     source: &DatabaseConnection,
@@ -149,6 +153,10 @@ async fn everything(
     copied.table::<usage::Entity>("usage", &source, target).await?;
     copied.table::<reservation::Entity>("reservation", &source, target).await?;
     copied.table::<limit_key_use::Entity>("limit_key_use", &source, target).await?;
+    copied.table::<event::Entity>("event", &source, target).await?;
+    target.execute_unprepared("DELETE FROM event_feed").await?;
+    copied.table::<event_feed::Entity>("event_feed", &source, target).await?;
+    target.execute_unprepared(LAST_EVENT).await?;
     target.execute_unprepared(HOLDS).await?;
     copied.add(answers::copy(&source, target, now).await?);
     source.end().await?;

@@ -8,6 +8,7 @@ mod catalog;
 mod check;
 mod envelope;
 mod errors;
+mod events;
 mod fresh;
 mod gate;
 mod idempotency;

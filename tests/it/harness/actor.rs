@@ -173,6 +173,15 @@ impl Request {
         Self { builder: request.builder.body(body.into()), ..request }
     }
 
+    /// Sends it to a server that may be gone before it has answered; the answer is not held to the document.
+    pub(crate) async fn try_send(self) -> Option<Answer> {
+        let asked = format!("{} {}", self.method, self.path);
+        let response = self.builder.send().await.ok()?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.bytes().await.ok()?;
+        Some(Answer::new(asked, status, headers, &bytes))
+    }
+
     pub(crate) async fn send(self) -> Answer {
         let asked = format!("{} {}", self.method, self.path);
         let response = self.builder.send().await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
