@@ -98,6 +98,12 @@ pub struct ServeSettings {
     /// How many days events are kept for those who follow them.
     #[arg(long, env = "PLIMSOLL_KEEP_EVENTS_DAYS", value_name = "PLIMSOLL_KEEP_EVENTS_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub keep_events_days: u32,
+    /// How many hours receipts of refused takings are kept.
+    #[arg(long, env = "PLIMSOLL_KEEP_DECISIONS_HOURS", value_name = "PLIMSOLL_KEEP_DECISIONS_HOURS", default_value_t = 168, value_parser = clap::value_parser!(u32).range(1..=87_600))]
+    pub keep_decisions_hours: u32,
+    /// How many receipts of refused takings are kept at most, at some two kilobytes each; the oldest go first.
+    #[arg(long, env = "PLIMSOLL_KEEP_DECISIONS", value_name = "PLIMSOLL_KEEP_DECISIONS", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub keep_decisions: u64,
     /// Threads that answer requests; one for each core when left out.
     #[arg(long, env = "PLIMSOLL_WORKERS", value_name = "PLIMSOLL_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,

@@ -29,6 +29,7 @@ use crate::http::docs::OpenapiFile;
 use crate::http::event_stream::Streams;
 use crate::http::events;
 use crate::http::guard::{Guard, Limits};
+use crate::http::receipts::{self, Kept as ReceiptsKept, Receipts};
 use crate::http::router::Table;
 use crate::http::service::{App as Kept, BootstrapKey, Service};
 use crate::http::source::TrustedProxies;
@@ -135,6 +136,7 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     };
     let guard = guard(&settings.guard);
     let table = Arc::new(routes::table());
+    let (receipts, noted) = Receipts::queue();
     let service = Kept::keep(Service {
         store,
         ledger,
@@ -146,12 +148,19 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         bootstrap: admin_key.as_ref().map(bootstrap).transpose()?,
         metrics,
         openapi_file: OpenapiFile::new(openapi::text(&table)),
+        receipts,
         older_rate_headers: settings.x_ratelimit_headers,
         streams: Streams::default(),
         draining: AtomicBool::new(false),
     });
-    let keeping =
-        Keeping { windows: settings.keep_windows_days, audit: settings.keep_audit_days, events: settings.keep_events_days };
+    let decisions = ReceiptsKept { hours: settings.keep_decisions_hours, most: settings.keep_decisions };
+    let keeping = Keeping {
+        windows: settings.keep_windows_days,
+        audit: settings.keep_audit_days,
+        events: settings.keep_events_days,
+        decisions,
+    };
+    tokio::spawn(async move { receipts::write(&service, noted, decisions, clock::now).await });
     tokio::spawn(keep_house(service, keeping));
     tokio::spawn(settle_answers(service));
     tokio::spawn(tend_events(service));
@@ -241,6 +250,7 @@ impl Running {
             tracing::warn!(%error, "when API keys were last used could not be written");
         }
         service.ledger.close().await;
+        service.receipts.flush().await;
         service.store.close().await.map_err(|error| format!("The database could not be closed: {error}"))?;
         tracing::info!("stopped");
         Ok(())
@@ -293,6 +303,7 @@ struct Keeping {
     windows: u32,
     audit: Option<u32>,
     events: u32,
+    decisions: ReceiptsKept,
 }
 
 /// Deletes what is no longer needed, step by step. Others have their turn between two steps, since the right to write goes round.
@@ -301,6 +312,7 @@ async fn clean(service: &Service, keeping: Keeping) -> Result<(), StoreError> {
     while service.ledger.sweep(clock::now(), keeping.windows).await?.is_full() {}
     let days_ago = |days: u32| clock::now().plus_millis(i64::from(days).saturating_mul(DAY_MILLIS).saturating_neg());
     while service.store.sweep_events(days_ago(keeping.events), SWEEP_ROWS).await? >= u64::from(SWEEP_ROWS) {}
+    keeping.decisions.sweep(service, clock::now()).await?;
     if let Some(days) = keeping.audit {
         let before = days_ago(days);
         while service.store.sweep_audit(before, SWEEP_ROWS).await? >= u64::from(SWEEP_ROWS) {}

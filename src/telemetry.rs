@@ -137,6 +137,11 @@ impl Metrics {
         counter!("plimsoll_limiter_full_total").increment(1);
     }
 
+    /// Receipts of refused takings were not kept: there were too many at once, or they could not be written.
+    pub fn receipts_dropped(&self, count: usize) {
+        counter!("plimsoll_receipts_dropped_total").increment(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
     /// A process's own sliding windows stood in for the shared ones.
     pub fn limiter_degraded(&self) {
         counter!("plimsoll_limiter_degraded_total").increment(1);
@@ -207,6 +212,10 @@ fn describe() {
     describe_counter!("plimsoll_sources_limited_total", "Requests answered 429 because their source had sent too many.");
     describe_gauge!("plimsoll_connections", "Open connections.");
     describe_counter!("plimsoll_limiter_full_total", "Calls refused because sliding windows had used up their memory.");
+    describe_counter!(
+        "plimsoll_receipts_dropped_total",
+        "Receipts of refused takings that were not kept: too many at once, or no database."
+    );
     describe_gauge!("plimsoll_limiter_bytes", "Bytes of memory that sliding windows take.");
     describe_gauge!(
         "plimsoll_snapshot_age_seconds",

@@ -11,6 +11,7 @@ mod m0007_usage;
 mod m0008_answers;
 mod m0009_api_key_use;
 mod m0010_events;
+mod m0011_decisions;
 mod stamp;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -20,7 +21,7 @@ use sea_orm_migration::prelude::*;
 pub const APPLICATION_ID: u32 = 0x506c_696d;
 
 /// The version of the schema that this build reads and writes: the number of its steps.
-pub const SCHEMA_VERSION: u32 = 10;
+pub const SCHEMA_VERSION: u32 = 11;
 
 /// The steps, in order.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_answers::Step),
             Box::new(m0009_api_key_use::Step),
             Box::new(m0010_events::Step),
+            Box::new(m0011_decisions::Step),
         ]
     }
 }

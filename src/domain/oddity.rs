@@ -103,6 +103,25 @@ impl Plan {
     }
 }
 
+/// Tiers with their values in one order of limit keys, from the lowest to the highest: the lower a tier, the fewer it is above.
+///
+/// Tiers that are too many to be compared are ordered by what they grant altogether.
+pub fn upwards(tiers: Vec<(&TierName, Vec<Value>)>) -> Vec<&TierName> {
+    let columns: Vec<Column<'_>> = tiers.into_iter().map(|(name, values)| Column { name, values }).collect();
+    let width = columns.first().map_or(0, |column| column.values.len());
+    let is_few = columns.len().saturating_mul(columns.len()).saturating_mul(width) <= MAX_COMPARISONS;
+    let rank = |column: &Column<'_>| {
+        if is_few {
+            i64::try_from(columns.iter().filter(|other| column.is_above(other)).count()).unwrap_or(i64::MAX)
+        } else {
+            column.values.iter().fold(0_i64, |sum, value| sum.saturating_add(magnitude(*value)))
+        }
+    };
+    let mut ranked: Vec<(i64, &TierName)> = columns.iter().map(|column| (rank(column), column.name)).collect();
+    ranked.sort_unstable();
+    ranked.into_iter().map(|(_, name)| name).collect()
+}
+
 fn value_of(tier: &Tier, limit_key: &LimitKey) -> Value {
     tier.limits.get(&limit_key.name).copied().unwrap_or(limit_key.default)
 }

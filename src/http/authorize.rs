@@ -10,16 +10,17 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::caller::api_key_by;
 use super::check::Enforce;
-use super::consume::ConsumeItemBody;
+use super::consume::{ConsumeItemBody, enforced};
 use super::decision_view::{DecisionView, DenialSchema};
 use super::document::{Description, Doc};
 use super::envelope::{DEGRADED, LIMITER, envelope, strength, strength_meta};
 use super::error::ApiError;
-use super::extract::{Demand, HotBody, Permit, Query, Write, flag};
+use super::extract::{Demand, HotBody, Permit, Query, Write};
 use super::gate::{Gate, Verdict, Wanted};
 use super::rate_headers::rate_headers;
 use super::routes::GATE;
-use super::taker::{Taken, TakenForm, Taker, WrittenTaking, answer_with, denial_answer};
+use super::taker::{Taken, TakenForm, Taker, WrittenTaking, answer_with};
+use super::telling::Telling;
 use crate::clock;
 use crate::domain::api_key::ApiKey;
 use crate::domain::ask::WrittenQuestion;
@@ -178,6 +179,9 @@ pub struct AuthorizationView<'a> {
     /// The response for the product's own customer; null when allowed.
     #[schema(required, value_type = Option<DenialSchema>)]
     denial: Option<Denial>,
+    /// The receipt of the refusal that won; not there when allowed, and when there is no org to keep it for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision_id: Option<RecordId>,
 }
 
 /// An API key that was found.
@@ -221,17 +225,18 @@ impl ToSchema for HeadersSchema {
 
 impl<'a> AuthorizationView<'a> {
     /// The view of a verdict.
-    pub fn of(gate: &'a Gate, verdict: &'a Verdict<'a>, headers: Vec<(&'static str, String)>) -> Self {
+    pub fn of(gate: &'a Gate, verdict: &'a Verdict<'a>, headers: Vec<(&'static str, String)>, telling: &Telling) -> Self {
         let key = gate.key.as_deref();
         Self {
             allowed: verdict.refusal.is_none(),
             decision: verdict.refusal.map_or("allowed", Refusal::code),
             key: key.map(AuthorizedKey::of),
             org: key.and_then(|key| key.org.as_ref()),
-            decisions: verdict.decisions.iter().map(|(shown, decision)| DecisionView::of(*shown, decision)).collect(),
+            decisions: verdict.decisions.iter().enumerate().map(|(place, one)| telling.view(place, one)).collect(),
             headers: Headers(headers),
             revision: gate.revision,
             denial: verdict.refusal.map(Refusal::denial),
+            decision_id: verdict.receipt(gate, telling),
         }
     }
 }
@@ -305,6 +310,7 @@ pub async fn authorize(
     taker.still_permitted(is_late).await?;
     let fresh = demand.met(&service).await?;
     let now = clock::now();
+    let telling = Telling::of(&query.0, &fresh, now, (service, "authorize"))?;
     let key = api_key_by(&service, asked.api_key.as_deref().unwrap_or_default(), now).await?;
     let key = key.and_then(|key| if permit.caller.may_use(&key) { Ok(key) } else { Err(Presented::Something) });
     let request = Request {
@@ -318,30 +324,30 @@ pub async fn authorize(
         // What was answered before is answered again, also when the catalogue no longer has what it was about.
         Err(error) => return taker.repeat_or_fail(&permit, &bytes, error).await,
     };
-    let (enforce, has_older, operation) = (flag(query.0.enforce()), service.older_rate_headers, gate.operation());
+    let (has_older, operation) = (service.older_rate_headers, gate.operation());
     let admission = gate.admission();
     let view = move |outcome: &Outcome| {
         gate.count(outcome);
-        answered(&gate, outcome, enforce, has_older)
+        answered(&gate, outcome, &telling, has_older)
     };
     taker.run_if(&permit, (&bytes, is_late), (Some(admission), operation), view).await
 }
 
-fn answered(gate: &Gate, outcome: &Outcome, enforce: bool, has_older: bool) -> Option<Recorded> {
+fn answered(gate: &Gate, outcome: &Outcome, telling: &Telling, has_older: bool) -> Option<Recorded> {
     let verdict = gate.verdict(outcome);
     let headers = verdict.rate_headers(gate.now, has_older);
     let owned = |headers: &[(&'static str, String)]| -> Vec<(String, String)> {
         headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
     };
-    let relayed = if enforce { owned(&headers) } else { Vec::new() };
+    let relayed = if telling.enforces() { owned(&headers) } else { Vec::new() };
     let mut recorded = match verdict.refusal {
-        Some(refusal) if enforce => {
-            let mut recorded = denial_answer(&refusal.denial())?;
+        Some(refusal) if telling.enforces() => {
+            let mut recorded = enforced(refusal, verdict.receipts(gate, telling))?;
             recorded.headers.extend(verdict.is_degraded.then(|| (DEGRADED.to_owned(), LIMITER.to_owned())));
             recorded
         }
         Some(_) | None => {
-            let view = AuthorizationView::of(gate, &verdict, headers);
+            let view = AuthorizationView::of(gate, &verdict, headers, telling);
             answer_with(200, &view, strength(verdict.is_degraded))
         }
     };
@@ -350,8 +356,24 @@ fn answered(gate: &Gate, outcome: &Outcome, enforce: bool, has_older: bool) -> O
 }
 
 impl Verdict<'_> {
+    /// Leaves a receipt of every refusal, and says which is that of the one that won.
+    pub fn receipts(&self, gate: &Gate, telling: &Telling) -> Option<RecordId> {
+        self.decisions.iter().enumerate().for_each(|(place, one)| drop(telling.receipt(place, one)));
+        self.receipt(gate, telling)
+    }
+
+    /// The receipt of the refusal that won; where that is about no limit key, it is left here.
+    fn receipt(&self, gate: &Gate, telling: &Telling) -> Option<RecordId> {
+        let refusal = self.refusal?;
+        match self.decisions.iter().position(|one| one.decision.refusal.as_ref() == Some(refusal)) {
+            Some(place) => telling.id_of(place),
+            None => telling.receipt_of(gate.key.as_ref()?.org.as_ref()?, gate.revision, refusal),
+        }
+    }
+
     /// The headers that tell the customer how much is left.
     pub fn rate_headers(&self, now: UtcMillis, has_older: bool) -> Vec<(&'static str, String)> {
-        rate_headers(self.decisions.iter().map(|(shown, decision)| (shown.limit_key, *decision)), now, has_older)
+        let decisions = self.decisions.iter().map(|considered| (considered.shown.limit_key, considered.decision));
+        rate_headers(decisions, now, has_older)
     }
 }

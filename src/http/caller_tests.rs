@@ -65,6 +65,7 @@ async fn service(dir: &TempDir) -> Service {
         bootstrap: None,
         metrics: Metrics::start().expect("metrics"),
         openapi_file: OpenapiFile::new(String::new()),
+        receipts: crate::http::receipts::Receipts::queue().0,
         older_rate_headers: false,
         streams: crate::http::event_stream::Streams::default(),
         draining: AtomicBool::new(false),

@@ -18,11 +18,14 @@ use super::envelope::{
 };
 use super::error::ApiError;
 use super::extract::{Body, Demand, Flag, Fresh, HotBody, Permit, Query, Read, flag};
-use super::judge::{asked, judge};
+use super::judge::{Asked, asked, judge};
 use super::service::{App, Service};
+use super::telling::Considered;
 use crate::clock;
 use crate::domain::ask::WrittenQuestion;
 use crate::domain::bound::Quantity;
+use crate::domain::decision::Decision;
+use crate::domain::explain::Effect;
 use crate::domain::issue::Issue;
 use crate::domain::names::{LimitKeyName, OrgId, RecordId, ResourceId};
 use crate::domain::refusal::Denial;
@@ -73,7 +76,18 @@ impl CheckBody {
     }
 }
 
-/// Whether a refusal is the response itself.
+/// In which form a decision is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As it is.
+    Plain,
+    /// With why it is what it is.
+    Explained,
+    /// A refusal is the response itself.
+    Enforced,
+}
+
+/// Whether a refusal is the response itself, and whether a decision is explained.
 #[derive(Debug, Deserr, IntoParams)]
 #[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
 pub struct Enforce {
@@ -81,12 +95,35 @@ pub struct Enforce {
     #[deserr(default)]
     #[param(inline)]
     enforce: Option<Flag>,
+    /// With `true` every decision says in `explanation` what was considered, in order, and what would have allowed it. Not together with
+    /// `enforce`, whose response stays to the letter.
+    #[deserr(default)]
+    #[param(inline)]
+    explain: Option<Flag>,
+}
+
+/// Whether decisions are explained.
+#[derive(Debug, Deserr, IntoParams)]
+#[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
+pub struct Explain {
+    /// With `true` every decision says in `explanation` what was considered, in order, and what would have allowed it.
+    #[deserr(default)]
+    #[param(inline)]
+    explain: Option<Flag>,
 }
 
 impl Enforce {
-    /// Whether it is set.
-    pub const fn enforce(&self) -> Option<Flag> {
-        self.enforce
+    /// The form that is asked for. Errors: both of them.
+    pub fn form(&self) -> Result<Form, ApiError> {
+        match (flag(self.enforce), flag(self.explain)) {
+            (false, false) => Ok(Form::Plain),
+            (false, true) => Ok(Form::Explained),
+            (true, false) => Ok(Form::Enforced),
+            (true, true) => {
+                let message = "cannot be asked for together with enforce: the response is the customer's then";
+                Err(ApiError::InvalidQuery(vec![Issue::new("explain", message)]))
+            }
+        }
     }
 }
 
@@ -134,7 +171,7 @@ pub const CHECK: Doc = Doc {
     summary: "May this org do this?",
     text: "Changes nothing. A refusal is an answer: HTTP 200 with `allowed: false`, and in `denial` the exact response for the product's own customer. \
            With `?enforce=true` the response is that one, with the header `X-Plimsoll-Degraded` where `meta.degraded` would be.\n\nThe org is looked for first, then the limit key: 404 for what does not exist or is not the caller's, \
-           410 for an archived limit key. Of several reasons to refuse, a banned org comes first.",
+           410 for an archived limit key. Of several reasons to refuse, a banned org comes first.\n\nWith `?explain=true` the decision says why it is what it is.",
     examples: &[
         (
             "count: refused with limit_reached",
@@ -164,18 +201,36 @@ pub async fn check(
     service: App,
     body: HotBody<CheckBody>,
 ) -> Result<Answer, ApiError> {
+    let form = query.0.form()?;
     let fresh = demand.met(&service).await?;
     let (org, limit_key, question) = body.value.into_parts();
     let now = clock::now();
     let asked = asked(&service, &fresh, &permit.caller, (&org, &limit_key), question, now).await?;
     let Told { what: decision, is_degraded } = judge(&service, &org, &asked, now).await?;
-    if flag(query.0.enforce)
+    if form == Form::Enforced
         && let Some(refusal) = &decision.refusal
     {
         return Ok(Answer::Denial(Box::new(Told { what: refusal.denial(), is_degraded })));
     }
-    let shown = Shown::asked(&org, &asked, fresh.revision);
-    Ok(Answer::Decision(success_body(&DecisionView::of(shown, &decision), strength(is_degraded))))
+    let view = viewed(&org, &asked, &fresh, &decision, (form == Form::Explained, now));
+    Ok(Answer::Decision(success_body(&view, strength(is_degraded))))
+}
+
+/// The view of a decision, with why it is what it is if that was asked for.
+fn viewed<'a>(
+    org: &'a OrgId,
+    asked: &'a Asked<'_>,
+    fresh: &Fresh,
+    decision: &'a Decision,
+    (is_explained, now): (bool, UtcMillis),
+) -> DecisionView<'a> {
+    let shown = Shown::asked(org, asked, fresh.revision);
+    if !is_explained {
+        return DecisionView::of(shown, decision);
+    }
+    let (grounds, question) = (asked.grounds(), asked.question.clone());
+    let considered = Considered { shown, decision, grounds, question, effect: Effect::None };
+    considered.plain().explained(considered.explained(&fresh.catalogue, now))
 }
 
 /// Up to 100 questions.
@@ -230,6 +285,7 @@ pub const BATCH: Doc = Doc {
 pub async fn batch(
     permit: Permit<Read>,
     demand: Demand,
+    query: Query<Explain>,
     service: App,
     body: Body<BatchBody>,
 ) -> Result<Weighed<BatchAnswers>, ApiError> {
@@ -241,11 +297,12 @@ pub async fn batch(
     let checks: Vec<_> = checks.into_iter().map(wire::parse::<CheckBody>).collect();
     let fresh = demand.met(&service).await?;
     let now = clock::now();
+    let told = (flag(query.0.explain), now);
     read_orgs(&service, &permit.caller, &checks, now).await;
     let mut results = Vec::with_capacity(checks.len());
     let mut is_any_degraded = false;
     for (position, item) in checks.into_iter().enumerate() {
-        let result = item_of(&service, &fresh, &permit.caller, item, now).await;
+        let result = item_of(&service, &fresh, &permit.caller, item, told).await;
         let told = result.unwrap_or_else(|error| Told::fully(at_position(error, position).body()));
         is_any_degraded |= told.is_degraded;
         results.push(told.what);
@@ -266,13 +323,13 @@ async fn item_of(
     fresh: &Fresh,
     caller: &Caller,
     item: Result<CheckBody, Vec<Issue>>,
-    now: UtcMillis,
+    told @ (_, now): (bool, UtcMillis),
 ) -> Result<Told<Json>, ApiError> {
     let (org, limit_key, question) = item.map_err(ApiError::InvalidBody)?.into_parts();
     let asked = asked(service, fresh, caller, (&org, &limit_key), question, now).await?;
     let Told { what: decision, is_degraded } = judge(service, &org, &asked, now).await?;
-    let shown = Shown::asked(&org, &asked, fresh.revision);
-    let what = serde_json::to_value(DecisionView::of(shown, &decision)).map_err(|_| ApiError::Internal)?;
+    let view = viewed(&org, &asked, fresh, &decision, told);
+    let what = serde_json::to_value(view).map_err(|_| ApiError::Internal)?;
     Ok(Told { what, is_degraded })
 }
 

@@ -10,17 +10,19 @@ use super::decision_view::DecisionView;
 use super::document::{Description, Doc};
 use super::envelope::{envelope, null};
 use super::error::ApiError;
-use super::extract::{Body, Demand, HotBody, Permit, Query, Write, flag};
+use super::extract::{Body, Demand, HotBody, Permit, Query, Write};
 use super::judge::{count, visible_org};
 use super::routes::TAKING;
 use super::taker::{Aim, Taken, TakenForm, Taker, WrittenTaking, answer, denial_answer};
+use super::telling::{RECEIPT, Telling};
 use crate::clock;
 use crate::domain::bound::Quantity;
 use crate::domain::decision::Decision;
+use crate::domain::explain::Effect;
 use crate::domain::gate::first;
 use crate::domain::issue::Issue;
 use crate::domain::limit_key::Kind;
-use crate::domain::names::{LimitKeyName, OrgId, ResourceId};
+use crate::domain::names::{LimitKeyName, OrgId, RecordId, ResourceId};
 use crate::domain::refusal::{Denial, Refusal};
 use crate::ledger::{Operation, Outcome};
 use crate::store::Recorded;
@@ -80,7 +82,8 @@ pub const CONSUME: Doc = Doc {
     tag: TAKING,
     summary: "Take usage, if there is room",
     text: "The same question as `check` for kinds count and quota; if it is allowed, the usage is taken, atomically and durably: the answer is sent after the commit, \
-           and `current` is the usage after it. A refusal takes nothing.\n\nAfter a 500, a 503 or a lost answer the outcome is not known: repeat the request with the same \
+           and `current` is the usage after it. A refusal takes nothing, and leaves a receipt that admins find under its `decisionId` (with `?enforce=true` the header \
+           `X-Plimsoll-Decision-Id`).\n\nAfter a 500, a 503 or a lost answer the outcome is not known: repeat the request with the same \
            `Idempotency-Key`, and it has one effect.",
     examples: &[
         ("count", r#"{"org":"demo-starter","limitKey":"max_creators_per_org","amount":1}"#),
@@ -102,26 +105,39 @@ pub async fn consume(
     let service = taker.service();
     let fresh = demand.met(&service).await?;
     let now = clock::now();
+    let telling = Telling::of(&query.0, &fresh, now, (service, "consume"))?;
     let (org, written) = body.value.into_parts();
     let facts = visible_org(&service, &fresh, &permit.caller, &org, now).await?;
     let aim = Aim::at(&fresh, &org, &facts, written, &COUNTED, now)?;
     let operation = Operation::Consume { org, takings: vec![aim.taking.clone()] };
-    let enforce = flag(query.0.enforce());
     let view = move |outcome: &Outcome| {
         let Outcome::Consumed(decisions) = outcome else { return None };
         let decision = decisions.first()?;
         count(&service, &aim.taking.limit_key, decision);
-        decided(&aim, decision, enforce)
+        decided(&aim, decision, &telling)
     };
     taker.run(&permit, (&body.bytes, body.is_late), operation, view).await
 }
 
 /// The answer to a taking of one.
-pub(super) fn decided(aim: &Aim, decision: &Decision, enforce: bool) -> Option<Recorded> {
+pub(super) fn decided(aim: &Aim, decision: &Decision, telling: &Telling) -> Option<Recorded> {
+    let considered = aim.considered(decision, effect_of(decision, Effect::Taken));
     match &decision.refusal {
-        Some(refusal) if enforce => denial_answer(&refusal.denial()),
-        Some(_) | None => Some(answer(200, &DecisionView::of(aim.shown(), decision))),
+        Some(refusal) if telling.enforces() => enforced(refusal, telling.receipt(0, &considered)),
+        Some(_) | None => Some(answer(200, &telling.view(0, &considered))),
     }
+}
+
+/// The response for the customer, with the id of the receipt.
+pub(super) fn enforced(refusal: &Refusal, id: Option<RecordId>) -> Option<Recorded> {
+    let mut recorded = denial_answer(&refusal.denial())?;
+    recorded.headers.extend(id.map(|id| (RECEIPT.to_owned(), id.to_string())));
+    Some(recorded)
+}
+
+/// What a decision about a single taking did: a refusal does nothing.
+pub(super) const fn effect_of(decision: &Decision, effect: Effect) -> Effect {
+    if decision.refusal.is_some() { Effect::None } else { effect }
 }
 
 /// What is to be taken together.
@@ -177,6 +193,9 @@ pub struct BatchView<'a> {
     /// The response for the product's own customer; null when allowed.
     #[schema(required, value_type = Option<super::decision_view::DenialSchema>)]
     denial: Option<Denial>,
+    /// The receipt of the refusal that won; not there when allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision_id: Option<RecordId>,
 }
 
 /// A batch, or with `?enforce=true` a refusal that is the response itself.
@@ -227,6 +246,7 @@ pub async fn batch(
     let service = taker.service();
     let fresh = demand.met(&service).await?;
     let now = clock::now();
+    let telling = Telling::of(&query.0, &fresh, now, (service, "consumeBatch"))?;
     let facts = visible_org(&service, &fresh, &permit.caller, &org, now).await?;
     let mut aims = Vec::with_capacity(items.len());
     let mut issues = Vec::new();
@@ -246,25 +266,36 @@ pub async fn batch(
     }
     let takings = aims.iter().map(|aim| aim.taking.clone()).collect();
     let operation = Operation::Consume { org: org.clone(), takings };
-    let (enforce, revision) = (flag(query.0.enforce()), fresh.revision);
+    let revision = fresh.revision;
     let view = move |outcome: &Outcome| {
         let Outcome::Consumed(decisions) = outcome else { return None };
         for (aim, decision) in aims.iter().zip(decisions) {
             count(&service, &aim.taking.limit_key, decision);
         }
-        decided_together(&org, &aims, decisions, revision, enforce)
+        decided_together((&org, revision), &aims, decisions, &telling)
     };
     taker.run(&permit, (&body.bytes, body.is_late), operation, view).await
 }
 
-fn decided_together(org: &OrgId, aims: &[Aim], decisions: &[Decision], revision: u64, enforce: bool) -> Option<Recorded> {
-    let first = first(decisions.iter().filter_map(|decision| decision.refusal.as_ref()));
-    if let (Some(refusal), true) = (first, enforce) {
-        return denial_answer(&refusal.denial());
+fn decided_together(
+    (org, revision): (&OrgId, u64),
+    aims: &[Aim],
+    decisions: &[Decision],
+    telling: &Telling,
+) -> Option<Recorded> {
+    let refused: Vec<&Refusal> = decisions.iter().filter_map(|decision| decision.refusal.as_ref()).collect();
+    let first = first(refused);
+    let effect = if first.is_none() { Effect::Taken } else { Effect::None };
+    let considered = aims.iter().zip(decisions).map(|(aim, decision)| aim.considered(decision, effect));
+    let id = first.and_then(|first| telling.id_of(decisions.iter().position(|one| one.refusal.as_ref() == Some(first))?));
+    if let (Some(refusal), true) = (first, telling.enforces()) {
+        considered.enumerate().for_each(|(place, considered)| drop(telling.receipt(place, &considered)));
+        return enforced(refusal, id);
     }
-    let results = aims.iter().zip(decisions).map(|(aim, decision)| DecisionView::of(aim.shown(), decision)).collect();
+    let results = considered.enumerate().map(|(place, considered)| telling.view(place, &considered)).collect();
     let (allowed, decision) = (first.is_none(), first.map_or("allowed", Refusal::code));
-    Some(answer(200, &BatchView { allowed, decision, org, results, revision, denial: first.map(Refusal::denial) }))
+    let denial = first.map(Refusal::denial);
+    Some(answer(200, &BatchView { allowed, decision, org, results, revision, denial, decision_id: id }))
 }
 
 /// How `release` is documented.

@@ -8,13 +8,15 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::document::NamedSchema;
 use super::envelope::{ErrorEnvelope, null};
+use super::explanation::{self, ExplanationSchema};
 use super::judge::Asked;
 use crate::domain::ask::Question;
 use crate::domain::bound::{Bound, MAX_QUANTITY, Quantity};
 use crate::domain::decision::{Amounts, Decision, Detail};
 use crate::domain::effective::Source;
+use crate::domain::explain::Explanation;
 use crate::domain::limit_key::{Kind, LimitKey, Rule};
-use crate::domain::names::{LimitKeyName, OrgId, ResourceId, TierName};
+use crate::domain::names::{LimitKeyName, OrgId, RecordId, ResourceId, TierName};
 use crate::domain::refusal::{Denial, Refusal};
 use crate::domain::retention::Range;
 use crate::domain::time::{Day, Moment, UtcMillis};
@@ -38,6 +40,10 @@ pub struct DecisionView<'a> {
     resets_at: Option<Option<UtcMillis>>,
     revision: u64,
     denial: Option<Denial>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Box<Explanation>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision_id: Option<RecordId>,
 }
 
 #[derive(Serialize)]
@@ -202,7 +208,19 @@ impl<'a> DecisionView<'a> {
             resets_at: resets_at(decision.detail),
             revision,
             denial: refusal.map(Refusal::denial),
+            explanation: None,
+            decision_id: None,
         }
+    }
+
+    /// The same with the id of its receipt.
+    pub fn with_receipt(self, id: RecordId) -> Self {
+        Self { decision_id: Some(id), ..self }
+    }
+
+    /// The same with why it is what it is.
+    pub fn explained(self, explanation: Explanation) -> Self {
+        Self { explanation: Some(Box::new(explanation)), ..self }
     }
 }
 
@@ -294,6 +312,7 @@ fn shape<F: PartialSchema>(kind: &str) -> RefOr<Schema> {
         names.push("resetsAt");
     }
     object = object.property("revision", revision).property("denial", denial);
+    let object = object.property("explanation", explanation::property()).property("decisionId", RecordId::schema());
     names.into_iter().fold(object, ObjectBuilder::required).into()
 }
 
@@ -340,6 +359,8 @@ impl ToSchema for DecisionView<'_> {
         schemas.push(("RangeView".to_owned(), RangeView::schema()));
         schemas.push(("Denial".to_owned(), denial_schema()));
         schemas.push(("ErrorEnvelope".to_owned(), ErrorEnvelope::schema()));
+        schemas.push((ExplanationSchema::name().into_owned(), ExplanationSchema::schema()));
+        ExplanationSchema::schemas(schemas);
     }
 }
 

@@ -24,6 +24,7 @@ use super::gate::{Gate, Verdict, Wanted};
 use super::guard;
 use super::routes::GATE;
 use super::service::App;
+use super::telling::{RECEIPT, Telling};
 use crate::clock;
 use crate::domain::gate::Request;
 use crate::domain::issue::Issue;
@@ -161,7 +162,7 @@ pub const FORWARD_AUTH: Doc = Doc {
     text: "Like `authorize` for nginx `auth_request`, Traefik `ForwardAuth`, Envoy `ext_authz` over HTTP and others. Every method but TRACE is answered the same. The customer's API key is taken from \
            `Authorization`; method and path from `X-Forwarded-Method` and `X-Forwarded-Uri`, or `X-Original-Method` and `X-Original-URI`: a 400 when they are missing, or contradict each \
            other. 200 lets the request pass, with `X-Plimsoll-Org` (not for a platform key), `X-Plimsoll-Key-Id` and `X-Plimsoll-Scopes` (separated by spaces) to pass on; everything else is \
-           the response for the customer. Both have the `RateLimit` headers, and `X-Plimsoll-Degraded` when a part of the answer could not be had at full strength.\n\nIt needs no credential of the proxy: whoever reaches it can try API keys, so let only the proxy reach it.",
+           the response for the customer. Both have the `RateLimit` headers, a refusal the id of its receipt in `X-Plimsoll-Decision-Id`, and `X-Plimsoll-Degraded` when a part of the answer could not be had at full strength.\n\nIt needs no credential of the proxy: whoever reaches it can try API keys, so let only the proxy reach it.",
     examples: &[],
     errors: &[],
 };
@@ -232,13 +233,15 @@ async fn judged(demand: &Demand, query: ForwardQuery, service: App, request: &Ht
     gate.count(&outcome);
     let verdict = gate.verdict(&outcome);
     let mut headers = verdict.rate_headers(now, service.older_rate_headers);
+    let telling = Telling::plain(now, (service, "forwardAuth"));
+    headers.extend(verdict.receipts(&gate, &telling).map(|id| (RECEIPT, id.to_string())));
     headers.extend(verdict.is_degraded.then(|| (DEGRADED, LIMITER.to_owned())));
     Ok(match verdict.refusal {
         Some(refusal) => {
             let refusal = guard::instead_of(refusal.clone(), &service, request);
             Relayed::refused(&refusal, headers, query.deny_status)
         }
-        None => Relayed::allowed(&gate, &verdict, headers),
+        None => Relayed::allowed(&gate, &verdict, headers, &telling),
     })
 }
 
@@ -250,10 +253,10 @@ pub struct Relayed {
 }
 
 impl Relayed {
-    fn allowed(gate: &Gate, verdict: &Verdict<'_>, mut headers: Vec<(&'static str, String)>) -> Self {
+    fn allowed(gate: &Gate, verdict: &Verdict<'_>, mut headers: Vec<(&'static str, String)>, telling: &Telling) -> Self {
         // What proxies relay is not among the headers that are relayed to customers.
         let relayed = headers.iter().filter(|(name, _)| *name != DEGRADED).cloned().collect();
-        let body = success_body(&AuthorizationView::of(gate, verdict, relayed), strength(verdict.is_degraded));
+        let body = success_body(&AuthorizationView::of(gate, verdict, relayed, telling), strength(verdict.is_degraded));
         headers.extend(identity(gate));
         Self { status: 200, headers: named(headers), body }
     }

@@ -9,18 +9,21 @@ use super::extract::Fresh;
 use super::judge::{asked_about, asked_of, count, judge, known_org, note_strength};
 use super::service::App;
 use super::taker::{Aim, WrittenTaking};
+use super::telling::Considered;
 use super::windows;
-use crate::domain::api_key::ApiKey;
+use crate::domain::api_key::{ApiKey, own_rate};
 use crate::domain::ask::{Question, WrittenQuestion};
 use crate::domain::bound::Quantity;
 use crate::domain::decision::{Decision, Facts, counted, decide};
 use crate::domain::effective::Effective;
+use crate::domain::explain::{Effect, Grounds};
 use crate::domain::gate::{Request, first};
 use crate::domain::issue::Issue;
 use crate::domain::limit_key::{Kind, LimitKey};
-use crate::domain::names::{LimitKeyName, OrgId, RecordId, ResourceId, TierName};
+use crate::domain::names::{LimitKeyName, OrgId, RecordId};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::UtcMillis;
+use crate::domain::value::Value;
 use crate::http::consume::COUNTED;
 use crate::http::decision_view::Shown;
 use crate::ledger::{Admit, Operation, Outcome};
@@ -36,11 +39,13 @@ pub struct Wanted {
     pub check: Vec<(LimitKeyName, WrittenQuestion)>,
 }
 
-/// A limit key, what it was asked for, and the value that applies.
+/// A limit key, what it was asked, and the value that applies with where it came from.
 struct About {
     limit_key: Arc<LimitKey>,
-    resource: Option<ResourceId>,
+    question: Question,
     effective: Effective,
+    tier_value: Option<Value>,
+    own: Option<Effective>,
 }
 
 /// A request that is being judged: everything about it that needs no counting is known.
@@ -52,7 +57,7 @@ pub struct Gate {
     pub revision: u64,
     /// Its API key, if it has one that is known.
     pub key: Option<Arc<ApiKey>>,
-    tier: Option<&'static TierName>,
+    known: Option<KnownOrg>,
     /// Why it is refused before anything is counted.
     refusal: Option<Refusal>,
     /// The sliding windows that it has to fit in.
@@ -69,8 +74,8 @@ pub struct Gate {
 pub struct Verdict<'a> {
     /// Which of the refusals won.
     pub refusal: Option<&'a Refusal>,
-    /// Every single decision, with what it was about, in the order of the ladder.
-    pub decisions: Vec<(Shown<'a>, &'a Decision)>,
+    /// Every single decision, with what it was based on, in the order of the ladder.
+    pub decisions: Vec<Considered<'a>>,
     /// Whether some of them are of windows that stood in for others.
     pub is_degraded: bool,
 }
@@ -103,7 +108,7 @@ impl Gate {
             now,
             revision: fresh.revision,
             key,
-            tier: None,
+            known: None,
             refusal,
             rates: Vec::new(),
             passage: OnceLock::new(),
@@ -124,11 +129,12 @@ impl Gate {
         let Some(key) = self.key.clone() else { return Ok(()) };
         let Some(org) = &key.org else { return without_org(&wanted) };
         let facts = known_org(&self.service, fresh, org, self.now).await?;
-        self.tier = Some(facts.tier);
+        self.known = Some(facts.clone());
         let per_request = fresh.catalogue.per_request();
         let rate = |limit_key: &Arc<LimitKey>| {
-            let of_org = fresh.catalogue.effective(&facts, limit_key, self.now);
-            About { limit_key: Arc::clone(limit_key), resource: None, effective: key.rate(&limit_key.name, of_org) }
+            let (tier_value, of_org) = fresh.catalogue.grounds(&facts, limit_key, self.now);
+            let (own, question) = (own_rate(&key.rates, &limit_key.name), Question::Happen { key_id: key.id.clone() });
+            About { limit_key: Arc::clone(limit_key), question, effective: own.unwrap_or(of_org), tier_value, own }
         };
         self.rates = per_request.rates.iter().map(rate).collect();
         let quota =
@@ -157,10 +163,11 @@ impl Gate {
         let is_rate = asked_about(fresh, name)?.kind() == Kind::Rate;
         let own = self.key.as_ref().filter(|_| is_rate).map(|key| key.id.clone());
         let written = WrittenQuestion { key_id: written.key_id.clone().or(own), ..written };
-        let resource = written.resource.clone();
         let asked = asked_of(&self.service, fresh, (org, facts.clone()), name, written, self.now).await?;
         let decision = judge(&self.service, org, &asked, self.now).await?;
-        Ok((About { limit_key: Arc::clone(asked.limit_key), resource, effective: asked.effective }, decision))
+        let Grounds { tier_value, own, .. } = asked.grounds();
+        let (limit_key, effective, question) = (Arc::clone(asked.limit_key), asked.effective, asked.question);
+        Ok((About { limit_key, question, effective, tier_value, own }, decision))
     }
 
     /// How it is found out whether it passes its windows.
@@ -257,18 +264,22 @@ impl Gate {
 
     /// What was decided, with what came of the operation.
     pub fn verdict<'a>(&'a self, outcome: &'a Outcome) -> Verdict<'a> {
-        let mut decisions: Vec<(Shown<'a>, &'a Decision)> = Vec::new();
+        let mut decisions: Vec<Considered<'a>> = Vec::new();
         let passage = self.passage.get().map(|told| told.what.as_slice()).unwrap_or_default();
         let mut is_degraded = self.passage.get().is_some_and(|told| told.is_degraded);
-        decisions.extend(self.rates.iter().zip(passage).filter_map(|(rate, decision)| Some((self.shown(rate)?, decision))));
+        let effect = if self.passage.get().is_some_and(has_passed) { Effect::Taken } else { Effect::None };
+        decisions.extend(self.rates.iter().zip(passage).filter_map(|(rate, decision)| self.considered(rate, decision, effect)));
         if self.refusal.is_none() && self.passage.get().is_some_and(has_passed) {
             if let Outcome::Consumed(taken) = outcome {
-                decisions.extend(self.takings.iter().map(Aim::shown).zip(taken));
+                let effect = self.effect(taken);
+                let pairs = self.takings.iter().zip(taken);
+                decisions.extend(pairs.map(|(aim, decision)| aim.considered(decision, effect)));
             }
-            decisions.extend(self.checks.iter().filter_map(|(about, told)| Some((self.shown(about)?, &told.what))));
+            let asked = self.checks.iter();
+            decisions.extend(asked.filter_map(|(about, told)| self.considered(about, &told.what, Effect::None)));
             is_degraded |= self.checks.iter().any(|(_, told)| told.is_degraded);
         }
-        let refused = first(decisions.iter().filter_map(|(_, decision)| decision.refusal.as_ref()));
+        let refused = first(decisions.iter().filter_map(|considered| considered.decision.refusal.as_ref()));
         Verdict { refusal: self.refusal.as_ref().or(refused), decisions, is_degraded }
     }
 
@@ -281,10 +292,24 @@ impl Gate {
         }
     }
 
-    fn shown<'a>(&'a self, about: &'a About) -> Option<Shown<'a>> {
-        let (org, tier) = self.key.as_ref()?.org.as_ref().zip(self.tier)?;
-        let About { limit_key, resource, effective } = about;
-        Some(Shown { org, limit_key, resource: resource.as_ref(), tier, source: effective.source, revision: self.revision })
+    /// What came of the takings: if one of them or one of the questions is refused, nothing was taken.
+    fn effect(&self, taken: &[Decision]) -> Effect {
+        let asked = self.checks.iter().map(|(_, told)| &told.what);
+        let is_refused = taken.iter().chain(asked).any(|decision| decision.refusal.is_some());
+        if is_refused { Effect::None } else { Effect::Taken }
+    }
+
+    fn considered<'a>(&'a self, about: &'a About, decision: &'a Decision, effect: Effect) -> Option<Considered<'a>> {
+        let (org, known) = self.key.as_ref()?.org.as_ref().zip(self.known.as_ref())?;
+        let About { limit_key, question, effective, tier_value, own } = about;
+        let resource = match question {
+            Question::Add { resource, .. } => resource.as_ref(),
+            Question::Happen { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => None,
+        };
+        let (tier, revision) = (known.tier, self.revision);
+        let shown = Shown { org, limit_key, resource, tier, source: effective.source, revision };
+        let grounds = Grounds { limit_key, tier, tier_value: *tier_value, overrides: known.overrides(), own: *own };
+        Some(Considered { shown, decision, grounds, question: question.clone(), effect })
     }
 }
 

@@ -11,10 +11,12 @@ use super::windows;
 use crate::domain::ask::{Question, WrittenQuestion};
 use crate::domain::decision::{Decision, Facts, Usage, WindowUse, decide};
 use crate::domain::effective::Effective;
+use crate::domain::explain::Grounds;
 use crate::domain::limit_key::{Archived, LimitKey};
 use crate::domain::names::{LimitKeyName, OrgId};
 use crate::domain::refusal::{Refusal, Removed};
 use crate::domain::time::UtcMillis;
+use crate::domain::value::Value;
 use crate::ledger::CounterRef;
 use crate::limiter::Told;
 use crate::snapshot::KnownOrg;
@@ -29,6 +31,10 @@ pub struct Asked<'a> {
     pub org: KnownOrg,
     /// The value that applies.
     pub effective: Effective,
+    /// What the org's tier says.
+    tier_value: Option<Value>,
+    /// The value that the API key has of its own.
+    own: Option<Effective>,
     /// How old what is known of usage may be.
     pub max_stale: Duration,
 }
@@ -101,12 +107,21 @@ pub async fn asked_of<'a>(
 ) -> Result<Asked<'a>, ApiError> {
     let limit_key = asked_about(fresh, limit_key)?;
     let question = written.about(limit_key).map_err(ApiError::InvalidBody)?;
-    let of_org = fresh.catalogue.effective(&org, limit_key, now);
-    let effective = match &question {
-        Question::Happen { key_id } => service.directory.own_rate(org_id, key_id, &limit_key.name).await?.unwrap_or(of_org),
-        Question::Add { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => of_org,
+    let (tier_value, of_org) = fresh.catalogue.grounds(&org, limit_key, now);
+    let own = match &question {
+        Question::Happen { key_id } => service.directory.own_rate(org_id, key_id, &limit_key.name).await?,
+        Question::Add { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => None,
     };
-    Ok(Asked { limit_key, question, org, effective, max_stale: fresh.max_stale })
+    let effective = own.unwrap_or(of_org);
+    Ok(Asked { limit_key, question, org, effective, tier_value, own, max_stale: fresh.max_stale })
+}
+
+impl<'a> Asked<'a> {
+    /// Where the value came from.
+    pub fn grounds(&'a self) -> Grounds<'a> {
+        let Self { limit_key, org, tier_value, own, .. } = self;
+        Grounds { limit_key, tier: org.tier, tier_value: *tier_value, overrides: org.overrides(), own: *own }
+    }
 }
 
 /// Judges a question at `now`. It changes nothing.

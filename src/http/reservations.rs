@@ -16,13 +16,15 @@ use super::decision_view::DecisionView;
 use super::document::{Description, Doc, NamedSchema};
 use super::envelope::{Data, envelope, null};
 use super::error::ApiError;
-use super::extract::{Body, Demand, OptionalBody, Path, Permit, Query, Read, Write, flag};
+use super::extract::{Body, Demand, OptionalBody, Path, Permit, Query, Read, Write};
 use super::judge::{count, visible_org};
 use super::routes::TAKING;
 use super::service::App;
 use super::taker::{Aim, Taken, TakenForm, Taker, WrittenTaking, answer};
+use super::telling::Telling;
 use crate::clock;
 use crate::domain::bound::Quantity;
+use crate::domain::explain::Effect;
 use crate::domain::issue::Issue;
 use crate::domain::names::{LimitKeyName, OrgId, ReservationText, ResourceId};
 use crate::domain::reservation::{DEFAULT_TTL_SECONDS, MAX_TTL_SECONDS, Reservation, ReservationId, Status};
@@ -143,16 +145,18 @@ pub async fn reserve(
     let service = taker.service();
     let fresh = demand.met(&service).await?;
     let now = clock::now();
+    let telling = Telling::of(&query.0, &fresh, now, (service, "reserve"))?;
     let facts = visible_org(&service, &fresh, &permit.caller, &org, now).await?;
     let aim = Aim::at(&fresh, &org, &facts, WrittenTaking { limit_key, amount, resource }, &COUNTED, now)?;
     let id = ReservationId { org, number: Uuid::now_v7().as_u128() };
     let operation = Operation::Reserve { id, taking: aim.taking.clone(), ttl_seconds };
-    let enforce = flag(query.0.enforce());
     let view = move |outcome: &Outcome| {
         let Outcome::Reserved(decision, reservation) = outcome else { return None };
         count(&service, &aim.taking.limit_key, decision);
-        let Some(Reservation { id, created_at, expires_at, .. }) = reservation else { return decided(&aim, decision, enforce) };
-        let decision = DecisionView::of(aim.shown(), decision);
+        let Some(Reservation { id, created_at, expires_at, .. }) = reservation else {
+            return decided(&aim, decision, &telling);
+        };
+        let decision = telling.view(0, &aim.considered(decision, Effect::Held));
         let (created_at, expires_at) = (*created_at, *expires_at);
         Some(answer(201, &ReservedView { id, status: Status::Held, created_at, expires_at, decision }))
     };

@@ -6,13 +6,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::error::ApiError;
 use super::router::{Table, readable};
 use super::{
-    api_keys, audit, authorize, catalog, check, consume, docs, entitlements, event_stream, events, forward_auth, health,
-    limit_keys, ofrep, orgs, overrides, removed_endpoints, reservations, scopes, tier_limits, tiers, usage, users, what_if,
-    whoami,
+    api_keys, audit, authorize, catalog, check, consume, decisions, docs, entitlements, event_stream, events, forward_auth,
+    health, limit_keys, ofrep, orgs, overrides, removed_endpoints, reservations, scopes, tier_limits, tiers, usage, users,
+    what_if, whoami,
 };
 
 /// The groups of operations, in order, with what they are for.
-pub const TAGS: [(&str, &str); 16] = [
+pub const TAGS: [(&str, &str); 17] = [
     (LIMIT_KEYS, "1. What is limited: named things, each of one kind."),
     (TIERS, "2. Plan levels, and their value for each limit key."),
     (RETENTION, "3. How far back each tier may look: the retention keys as a table of tiers and days."),
@@ -33,6 +33,7 @@ pub const TAGS: [(&str, &str); 16] = [
         "What OpenFeature's SDKs ask through their OFREP provider: features and limits as flags. These answers have no envelope.",
     ),
     (EVENTS, "What happened, to be followed: thresholds, refusals, tiers, bans, lapses, repairs."),
+    (DECISIONS, "Why an org was refused: the receipts of refused takings."),
     (AUDIT, "Who changed what, when, before and after."),
     (OPERATIONS, "Alive, ready, metrics."),
 ];
@@ -59,6 +60,8 @@ pub const REMOVED: &str = "Removed endpoints";
 pub const ASKING: &str = "Asking";
 /// What changes usage.
 pub const TAKING: &str = "Usage";
+/// Receipts.
+pub const DECISIONS: &str = "Decisions";
 /// One request, whole.
 pub const GATE: &str = "Gate";
 /// Flags.
@@ -159,6 +162,8 @@ fn asking(table: Table) -> Table {
 #[rustfmt::skip]
 fn looking_back(table: Table) -> Table {
     table
+        .on(GET,    "/v1/admin/decisions",                          &decisions::LIST,            decisions::list)
+        .on(GET,    "/v1/admin/decisions/{id}",                     &decisions::GET,             decisions::get)
         .on(GET,    "/v1/admin/audit",                              &audit::LIST,                audit::list)
         .on(GET,    "/v1/admin/events",                             &events::LIST,               events::list)
         .on(GET,    "/v1/admin/events/stream",                      &event_stream::STREAM,       event_stream::stream)

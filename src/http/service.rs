@@ -14,6 +14,7 @@ use super::document::{Describe, Description};
 use super::error::ApiError;
 use super::event_stream::Streams;
 use super::guard::Guard;
+use super::receipts::Receipts;
 use crate::domain::api_key::ApiKey;
 use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
@@ -46,6 +47,8 @@ pub struct Service {
     pub metrics: Metrics,
     /// The OpenAPI document as it is served.
     pub openapi_file: OpenapiFile,
+    /// Receipts of refused takings.
+    pub receipts: Receipts,
     /// Whether the older `X-RateLimit-*` headers are sent too.
     pub older_rate_headers: bool,
     /// Who follows the feed of events.

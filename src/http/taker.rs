@@ -16,15 +16,19 @@ use super::extract::{Fresh, IdempotencyKey, Permit, Write};
 use super::gate::Admission;
 use super::judge::asked_about;
 use super::service::App;
+use super::telling::Considered;
 use super::writer::{call_of, still_permitted};
-use crate::domain::ask::WrittenQuestion;
+use crate::domain::ask::{Question, WrittenQuestion};
 use crate::domain::bound::Quantity;
+use crate::domain::decision::Decision;
 use crate::domain::effective::Source;
+use crate::domain::explain::{Effect, Grounds};
 use crate::domain::issue::Issue;
 use crate::domain::limit_key::{Kind, LimitKey};
-use crate::domain::names::{LimitKeyName, OrgId, ResourceId, TierName};
+use crate::domain::names::{LimitKeyName, OrgId, ResourceId};
 use crate::domain::refusal::Denial;
 use crate::domain::time::UtcMillis;
+use crate::domain::value::Value;
 use crate::http::decision_view::Shown;
 use crate::ledger::{Kept, Operation, Outcome, Taking};
 use crate::snapshot::KnownOrg;
@@ -182,7 +186,8 @@ pub struct Aim {
     pub org: OrgId,
     /// What is taken.
     pub taking: Taking,
-    tier: &'static TierName,
+    known: KnownOrg,
+    tier_value: Option<Value>,
     revision: u64,
 }
 
@@ -223,16 +228,25 @@ impl Aim {
         (limit_key, amount, resource): (Arc<LimitKey>, Quantity, Option<ResourceId>),
         now: UtcMillis,
     ) -> Self {
-        let effective = fresh.catalogue.effective(facts, &limit_key, now);
+        let (tier_value, effective) = fresh.catalogue.grounds(facts, &limit_key, now);
         let taking = Taking { limit_key, effective, resource, amount, org_banned: facts.banned };
-        Self { org: org.clone(), taking, tier: facts.tier, revision: fresh.revision }
+        Self { org: org.clone(), taking, known: facts.clone(), tier_value, revision: fresh.revision }
     }
 
     /// What the answer shows beside the decision.
     pub fn shown(&self) -> Shown<'_> {
         let Taking { limit_key, effective, resource, .. } = &self.taking;
         let source: Source = effective.source;
-        Shown { org: &self.org, limit_key, resource: resource.as_ref(), tier: self.tier, source, revision: self.revision }
+        Shown { org: &self.org, limit_key, resource: resource.as_ref(), tier: self.known.tier, source, revision: self.revision }
+    }
+
+    /// The decision about it, with everything that it was based on.
+    pub fn considered<'a>(&'a self, decision: &'a Decision, effect: Effect) -> Considered<'a> {
+        let Taking { limit_key, resource, amount, .. } = &self.taking;
+        let (tier, overrides) = (self.known.tier, self.known.overrides());
+        let grounds = Grounds { limit_key, tier, tier_value: self.tier_value, overrides, own: None };
+        let question = Question::Add { amount: *amount, current: None, resource: resource.clone() };
+        Considered { shown: self.shown(), decision, grounds, question, effect }
     }
 }
 

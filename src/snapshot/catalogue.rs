@@ -1,7 +1,7 @@
 //! The catalogue compiled for reading: one immutable value, swapped whole.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
 
@@ -10,6 +10,7 @@ use crate::domain::effective::{Effective, effective};
 use crate::domain::endpoints::RemovedEndpoints;
 use crate::domain::limit_key::{LimitKey, Per, Rule};
 use crate::domain::names::{LimitKeyName, TierName};
+use crate::domain::oddity::upwards;
 use crate::domain::plan::Plan;
 use crate::domain::time::UtcMillis;
 use crate::domain::value::Value;
@@ -21,6 +22,8 @@ pub struct Catalogue {
     tiers: HashMap<TierName, HashMap<LimitKeyName, Value, RandomState>, RandomState>,
     per_request: PerRequest,
     removed: RemovedEndpoints,
+    /// The tiers from the lowest to the highest, once somebody asked.
+    upwards: OnceLock<Vec<TierName>>,
 }
 
 /// The limit keys that every call through the gate takes, by name.
@@ -66,7 +69,7 @@ impl Catalogue {
         let by_name: Vec<Arc<LimitKey>> = plan.limit_keys.into_values().map(Arc::new).collect();
         let per_request = PerRequest::of(by_name.iter());
         let limit_keys = by_name.into_iter().map(|limit_key| (limit_key.name.clone(), limit_key));
-        Self { limit_keys: limit_keys.collect(), tiers: tiers.collect(), per_request, removed }
+        Self { limit_keys: limit_keys.collect(), tiers: tiers.collect(), per_request, removed, upwards: OnceLock::new() }
     }
 
     /// What every call through the gate takes.
@@ -96,10 +99,36 @@ impl Catalogue {
         self.tiers.contains_key(name)
     }
 
+    /// What a tier says of a limit key.
+    pub fn tier_value(&self, tier: &TierName, limit_key: &LimitKeyName) -> Option<Value> {
+        self.tiers.get(tier)?.get(limit_key).copied()
+    }
+
+    /// What every tier says of a limit key, from the lowest tier to the highest.
+    pub fn tiers_upwards(&self, limit_key: &LimitKeyName) -> impl Iterator<Item = (&TierName, Option<Value>)> {
+        let ordered = self.upwards.get_or_init(|| self.order());
+        ordered.iter().map(move |tier| (tier, self.tier_value(tier, limit_key)))
+    }
+
+    fn order(&self) -> Vec<TierName> {
+        let keys = self.active_limit_keys();
+        let value = |values: &HashMap<LimitKeyName, Value, RandomState>, key: &LimitKey| {
+            values.get(&key.name).copied().unwrap_or(key.default)
+        };
+        let column = |values| keys.iter().map(|key| value(values, key)).collect();
+        let columns = self.tiers.iter().map(|(name, values)| (name, column(values))).collect();
+        upwards(columns).into_iter().cloned().collect()
+    }
+
     /// The value that applies to an org.
     pub fn effective(&self, org: &KnownOrg, limit_key: &LimitKey, now: UtcMillis) -> Effective {
-        let tier = self.tiers.get(org.tier).and_then(|values| values.get(&limit_key.name)).copied();
+        self.grounds(org, limit_key, now).1
+    }
+
+    /// The same, with what the org's tier says.
+    pub fn grounds(&self, org: &KnownOrg, limit_key: &LimitKey, now: UtcMillis) -> (Option<Value>, Effective) {
+        let tier = self.tier_value(org.tier, &limit_key.name);
         let overrides = org.overrides().iter().filter(|candidate| candidate.limit_key == limit_key.name);
-        effective(limit_key.default, tier, overrides, now)
+        (tier, effective(limit_key.default, tier, overrides, now))
     }
 }

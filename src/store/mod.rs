@@ -8,6 +8,7 @@ mod backup;
 mod change;
 mod checkpoint;
 pub mod commands;
+mod decisions;
 mod doctor;
 mod error;
 mod events;
@@ -53,6 +54,7 @@ use tokio::sync::{Mutex, Notify};
 
 pub use answers::{AnswerSizes, Recall, Swept};
 pub use backup::BackupError;
+pub use decisions::{DecisionFilter, Receipt};
 pub use doctor::{Finding, Report, examine};
 pub use error::StoreError;
 pub use events::{Event, EventFilter, Feed, write_events};

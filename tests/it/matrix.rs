@@ -50,6 +50,7 @@ struct Made {
     override_: String,
     doomed_override: String,
     removed: String,
+    decision: String,
     customer: String,
     reservation: String,
     other_reservation: String,
@@ -79,6 +80,11 @@ async fn made(admin: &Actor) -> Made {
     Made {
         reservation: id(admin.post("/v1/reservations", held.clone()).await),
         other_reservation: id(admin.post("/v1/reservations", held).await),
+        decision: admin
+            .post("/v1/consume", json!({"org": "acme", "limitKey": "seats", "amount": 9}))
+            .await
+            .text_at("/data/decisionId")
+            .to_owned(),
         key: key().await,
         other_key: key().await,
         rotated_key: key().await,
@@ -94,7 +100,7 @@ async fn made(admin: &Actor) -> Made {
 fn calls_of_admins(made: &Made) -> Vec<Call> {
     let admin = |id, path: &str, body| Call { id, path: format!("/v1/admin/{path}"), body };
     let get = |id, path: &str| admin(id, path, Value::Null);
-    let Made { key, other_key, rotated_key, doomed_key, override_, doomed_override, removed, .. } = made;
+    let Made { key, other_key, rotated_key, doomed_key, override_, doomed_override, removed, decision, .. } = made;
     vec![
         get("listLimitKeys", "limit-keys"),
         get("getLimitKey", "limit-keys/seats"),
@@ -137,6 +143,8 @@ fn calls_of_admins(made: &Made) -> Vec<Call> {
         admin("patchApiKey", &format!("api-keys/{other_key}"), json!({"name": "renamed"})),
         get("deleteApiKey", &format!("api-keys/{doomed_key}")),
         admin("rotateApiKey", &format!("api-keys/{rotated_key}/rotate"), json!({})),
+        get("listDecisions", "decisions"),
+        get("getDecision", &format!("decisions/{decision}")),
         get("listRemovedEndpoints", "removed-endpoints"),
         admin("createRemovedEndpoint", "removed-endpoints", json!({"method": "GET", "path": "/fresh"})),
         get("deleteRemovedEndpoint", &format!("removed-endpoints/{removed}")),

@@ -6,8 +6,9 @@ mod answers;
 mod copy;
 
 use entity::{
-    api_key, api_key_rate, api_key_scope, api_key_secret, catalogue_revision, change_log, event, event_feed, limit_key_use,
-    org, org_override, removed_endpoint, reservation, scope, tier, tier_limit, usage, user_ban,
+    api_key, api_key_rate, api_key_scope, api_key_secret, catalogue_revision, change_log, decision, event, event_feed,
+    limit_key_activity, limit_key_unknown, limit_key_use, org, org_override, removed_endpoint, reservation, scope, tier,
+    tier_limit, usage, user_ban,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, TransactionTrait};
 
@@ -88,7 +89,7 @@ async fn to_server(source: &DatabaseConnection, server: &Server, now: UtcMillis)
 }
 
 /// Tables in the order that rows refer to each other in.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 21] = [
     "limit_key",
     "tier",
     "tier_limit",
@@ -106,6 +107,9 @@ const TABLES: [&str; 18] = [
     "reservation",
     "limit_key_use",
     "event",
+    "decision",
+    "limit_key_activity",
+    "limit_key_unknown",
     "answer",
 ];
 
@@ -157,6 +161,9 @@ async fn everything(
     target.execute_unprepared("DELETE FROM event_feed").await?;
     copied.table::<event_feed::Entity>("event_feed", &source, target).await?;
     target.execute_unprepared(LAST_EVENT).await?;
+    copied.table::<decision::Entity>("decision", &source, target).await?;
+    copied.table::<limit_key_activity::Entity>("limit_key_activity", &source, target).await?;
+    copied.table::<limit_key_unknown::Entity>("limit_key_unknown", &source, target).await?;
     target.execute_unprepared(HOLDS).await?;
     copied.add(answers::copy(&source, target, now).await?);
     source.end().await?;

@@ -21,3 +21,4 @@ mod usage;
 mod versions;
 mod what_if;
 mod whoami;
+mod why;
