@@ -35,7 +35,7 @@ use crate::http::service::{App as Kept, BootstrapKey, Service};
 use crate::http::source::TrustedProxies;
 use crate::http::unparsed::Connection;
 use crate::http::watched::{Patience, Watched};
-use crate::http::{edge, openapi, routes};
+use crate::http::{activity, edge, openapi, routes};
 use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
 use crate::ledger::Ledger;
@@ -251,6 +251,9 @@ impl Running {
         }
         service.ledger.close().await;
         service.receipts.flush().await;
+        if let Err(error) = activity::write(&service).await {
+            tracing::warn!(%error, "how often limit keys are asked about could not be written");
+        }
         service.store.close().await.map_err(|error| format!("The database could not be closed: {error}"))?;
         tracing::info!("stopped");
         Ok(())
@@ -288,6 +291,9 @@ async fn keep_house(service: Kept, keeping: Keeping) {
             _ = sweep.tick() => {
                 if let Err(error) = service.directory.write_uses().await {
                     tracing::warn!(%error, "when API keys were last used could not be written");
+                }
+                if let Err(error) = activity::write(&service).await {
+                    tracing::warn!(%error, "how often limit keys are asked about could not be written");
                 }
                 if let Err(error) = clean(&service, keeping).await {
                     tracing::warn!(%error, "what is no longer needed could not be deleted");

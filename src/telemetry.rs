@@ -1,5 +1,6 @@
 //! Logs and metrics.
 
+mod activity;
 mod tally;
 
 use std::fmt::Write;
@@ -10,7 +11,11 @@ use metrics::{Counter, Gauge, counter, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
-use crate::domain::limit_key::Kind;
+use crate::domain::limit_key::{Kind, LimitKey};
+use crate::domain::names::LimitKeyName;
+use crate::domain::time::UtcMillis;
+
+pub use activity::{Activity, DayTally, Misses, missed};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -68,6 +73,9 @@ impl Drop for Connected {
     }
 }
 
+/// What stands for the limit keys that have no lines of their own. No limit key has this name.
+const OTHERS: &str = "_others";
+
 /// The metric of response times.
 const DURATIONS: &str = "plimsoll_http_request_duration_seconds";
 
@@ -109,12 +117,14 @@ impl Metrics {
         tally::answered(class, duration);
     }
 
-    /// A question was decided. `outcome` is `allowed` or a refusal's code.
-    pub fn decided(&self, kind: Kind, outcome: &str) {
+    /// A question about this limit key was decided. `outcome` is `allowed` or a refusal's code.
+    pub fn decided(&self, limit_key: &LimitKey, outcome: &str, now: UtcMillis) {
+        let kind = limit_key.kind();
         let kind = Kind::ALL.iter().position(|other| *other == kind);
         let outcome = OUTCOMES.iter().position(|other| *other == outcome);
         if let Some((kind, outcome)) = kind.zip(outcome) {
             tally::decided(kind, outcome);
+            activity::decided(&limit_key.name, outcome, now);
         }
     }
 
@@ -176,6 +186,13 @@ impl Metrics {
         for (counter, count) in counters.zip(total.responses.iter().chain(total.decisions.as_flattened())) {
             counter.absolute(*count);
         }
+        for (limit_key, counts) in activity::totals() {
+            let label = limit_key.as_ref().map_or(OTHERS, LimitKeyName::as_str).to_owned();
+            for (outcome, count) in OUTCOMES.iter().zip(counts).filter(|(_, count)| *count > 0) {
+                counter!("plimsoll_limit_key_decisions_total", "limit_key" => label.clone(), "decision" => *outcome)
+                    .absolute(count);
+            }
+        }
         let mut text = self.handle.render();
         // Writing into a string cannot fail.
         let _ = write_durations(&mut text, &total.buckets, Duration::from_nanos(total.nanos));
@@ -208,6 +225,7 @@ fn describe() {
     use metrics::{describe_counter, describe_gauge};
     describe_counter!("plimsoll_http_responses_total", "Responses, by the class of their status.");
     describe_counter!("plimsoll_decisions_total", "Decisions, by kind of limit key and outcome.");
+    describe_counter!("plimsoll_limit_key_decisions_total", "Decisions, by limit key and outcome.");
     describe_counter!("plimsoll_database_statements_total", "SQL statements sent to the database.");
     describe_counter!("plimsoll_sources_limited_total", "Requests answered 429 because their source had sent too many.");
     describe_gauge!("plimsoll_connections", "Open connections.");

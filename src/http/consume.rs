@@ -113,7 +113,7 @@ pub async fn consume(
     let view = move |outcome: &Outcome| {
         let Outcome::Consumed(decisions) = outcome else { return None };
         let decision = decisions.first()?;
-        count(&service, &aim.taking.limit_key, decision);
+        count(&service, &aim.taking.limit_key, decision, now);
         decided(&aim, decision, &telling)
     };
     taker.run(&permit, (&body.bytes, body.is_late), operation, view).await
@@ -270,7 +270,7 @@ pub async fn batch(
     let view = move |outcome: &Outcome| {
         let Outcome::Consumed(decisions) = outcome else { return None };
         for (aim, decision) in aims.iter().zip(decisions) {
-            count(&service, &aim.taking.limit_key, decision);
+            count(&service, &aim.taking.limit_key, decision, now);
         }
         decided_together((&org, revision), &aims, decisions, &telling)
     };

@@ -243,7 +243,7 @@ impl Gate {
                 true => counted(rate.effective, window),
                 false => decide(&rate.limit_key, rate.effective, &question, &facts, self.now),
             };
-            count(&self.service, &rate.limit_key, &decision);
+            count(&self.service, &rate.limit_key, &decision, self.now);
             decision
         };
         self.rates.iter().zip(held).map(decided).collect()
@@ -287,7 +287,7 @@ impl Gate {
     pub fn count(&self, outcome: &Outcome) {
         if let Outcome::Consumed(decisions) = outcome {
             for (aim, decision) in self.takings.iter().zip(decisions) {
-                count(&self.service, &aim.taking.limit_key, decision);
+                count(&self.service, &aim.taking.limit_key, decision, self.now);
             }
         }
     }

@@ -8,6 +8,7 @@ use super::error::ApiError;
 use super::extract::Fresh;
 use super::service::Service;
 use super::windows;
+use crate::clock;
 use crate::domain::ask::{Question, WrittenQuestion};
 use crate::domain::decision::{Decision, Facts, Usage, WindowUse, decide};
 use crate::domain::effective::Effective;
@@ -20,6 +21,7 @@ use crate::domain::value::Value;
 use crate::ledger::CounterRef;
 use crate::limiter::Told;
 use crate::snapshot::KnownOrg;
+use crate::telemetry::missed;
 
 /// A question with the facts that it is judged by.
 pub struct Asked<'a> {
@@ -71,9 +73,14 @@ async fn without_tier(service: &Service, facts: &KnownOrg) -> ApiError {
     if service.directory.catalogue().has_tier(facts.tier) { ApiError::Unavailable } else { ApiError::NotFound("org") }
 }
 
+fn unknown(name: &LimitKeyName) -> ApiError {
+    missed(name, clock::now());
+    ApiError::NotFound("limit key")
+}
+
 /// The limit key of this name, unless it is archived.
 pub fn asked_about<'a>(fresh: &'a Fresh, name: &LimitKeyName) -> Result<&'a Arc<LimitKey>, ApiError> {
-    let limit_key = fresh.catalogue.limit_key(name).ok_or(ApiError::NotFound("limit key"))?;
+    let limit_key = fresh.catalogue.limit_key(name).ok_or_else(|| unknown(name))?;
     match &limit_key.archived {
         None => Ok(limit_key),
         Some(Archived { replacement, .. }) => {
@@ -146,7 +153,7 @@ pub async fn judge(service: &Service, org: &OrgId, asked: &Asked<'_>, now: UtcMi
     };
     let facts = Facts { org_banned: asked.org.banned, usage, window };
     let decision = decide(asked.limit_key, asked.effective, &asked.question, &facts, now);
-    count(service, asked.limit_key, &decision);
+    count(service, asked.limit_key, &decision, now);
     note_strength(service, is_degraded);
     Ok(Told { what: decision, is_degraded })
 }
@@ -159,6 +166,6 @@ pub fn note_strength(service: &Service, is_degraded: bool) {
 }
 
 /// Counts a decision in the metrics.
-pub fn count(service: &Service, limit_key: &LimitKey, decision: &Decision) {
-    service.metrics.decided(limit_key.kind(), decision.refusal.as_ref().map_or("allowed", Refusal::code));
+pub fn count(service: &Service, limit_key: &LimitKey, decision: &Decision, now: UtcMillis) {
+    service.metrics.decided(limit_key, decision.refusal.as_ref().map_or("allowed", Refusal::code), now);
 }

@@ -1,6 +1,7 @@
 //! HTTP: the route table on one screen, one file per resource, and what they share: the envelope,
 //! extractors whose types are the documentation, and the edge that every request passes.
 
+pub mod activity;
 mod api_keys;
 mod audit;
 mod authorize;

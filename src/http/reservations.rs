@@ -152,7 +152,7 @@ pub async fn reserve(
     let operation = Operation::Reserve { id, taking: aim.taking.clone(), ttl_seconds };
     let view = move |outcome: &Outcome| {
         let Outcome::Reserved(decision, reservation) = outcome else { return None };
-        count(&service, &aim.taking.limit_key, decision);
+        count(&service, &aim.taking.limit_key, decision, now);
         let Some(Reservation { id, created_at, expires_at, .. }) = reservation else {
             return decided(&aim, decision, &telling);
         };

@@ -6,9 +6,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::error::ApiError;
 use super::router::{Table, readable};
 use super::{
-    api_keys, audit, authorize, catalog, check, consume, decisions, docs, entitlements, event_stream, events, forward_auth,
-    health, limit_keys, ofrep, orgs, overrides, removed_endpoints, reservations, scopes, tier_limits, tiers, usage, users,
-    what_if, whoami,
+    activity, api_keys, audit, authorize, catalog, check, consume, decisions, docs, entitlements, event_stream, events,
+    forward_auth, health, limit_keys, ofrep, orgs, overrides, removed_endpoints, reservations, scopes, tier_limits, tiers,
+    usage, users, what_if, whoami,
 };
 
 /// The groups of operations, in order, with what they are for.
@@ -89,6 +89,7 @@ pub fn table() -> Table {
 fn administering(table: Table) -> Table {
     table
         .on(GET,    "/v1/admin/limit-keys",                         &limit_keys::LIST,           limit_keys::list)
+        .on(GET,    "/v1/admin/limit-keys/activity",               &activity::GET,              activity::get)
         .on(GET,    "/v1/admin/limit-keys/{limitKey}",              &limit_keys::GET,            limit_keys::get)
         .on(PUT,    "/v1/admin/limit-keys/{limitKey}",              &limit_keys::PUT,            limit_keys::put)
         .on(DELETE, "/v1/admin/limit-keys/{limitKey}",              &limit_keys::DELETE,         limit_keys::delete)

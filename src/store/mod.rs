@@ -3,6 +3,7 @@
 //! Reads are methods of [`Store`]. Changes are [`Command`]s that [`Store::run`] and [`Store::run_once`] do: each in one
 //! transaction, in a task of its own, with one revision and one line of the log for each object that it changes.
 
+mod activity;
 mod answers;
 mod backup;
 mod change;
@@ -52,6 +53,7 @@ use sea_orm::ConnectionTrait;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify};
 
+pub use activity::{KeyDay, UnknownKey};
 pub use answers::{AnswerSizes, Recall, Swept};
 pub use backup::BackupError;
 pub use decisions::{DecisionFilter, Receipt};

@@ -103,6 +103,7 @@ fn calls_of_admins(made: &Made) -> Vec<Call> {
     let Made { key, other_key, rotated_key, doomed_key, override_, doomed_override, removed, decision, .. } = made;
     vec![
         get("listLimitKeys", "limit-keys"),
+        get("getActivity", "limit-keys/activity"),
         get("getLimitKey", "limit-keys/seats"),
         admin("putLimitKey", "limit-keys/fresh", json!({"kind": "count", "default": {"max": 1}})),
         get("deleteLimitKey", "limit-keys/doomed"),

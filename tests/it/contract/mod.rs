@@ -1,5 +1,6 @@
 //! What callers can rely on, over HTTP.
 
+mod activity;
 mod admin;
 mod audit;
 mod bans;

@@ -18,7 +18,7 @@ const fn layer(name: &'static str, uses: &'static [&'static str], libraries: &'s
 pub(super) const LAYERS: &[Layer] = &[
     layer("domain", &[], &["jiff", "percent_encoding", "serde", "thiserror"]),
     layer("clock", &["domain"], &[]),
-    layer("telemetry", &["domain"], &["clap", "metrics", "metrics_exporter_prometheus", "tracing_subscriber"]),
+    layer("telemetry", &["domain"], &["clap", "foldhash", "metrics", "metrics_exporter_prometheus", "tracing_subscriber"]),
     layer("wire", &["domain"], &["deserr", "serde", "serde_json", "utoipa"]),
     layer(
         "identity",
