@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
 use tokio::time::interval;
 
-use super::scene::Scene;
-use crate::harness::Postgres;
+use super::scene::{Scene, durable};
 
 /// For how long connections are ended, and how often. More of the same shows more of the same.
 const LENGTH: Duration = Duration::from_secs(10);
@@ -16,7 +15,7 @@ const MAX: u64 = 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn all_connections_are_ended_every_200_milliseconds_and_nothing_is_lost() {
-    let postgres = Postgres::durable();
+    let postgres = durable();
     let scene = Scene::start(&postgres, 2, MAX).await;
     let load = scene.load().await;
     let (begun, mut pace, mut ended) = (Instant::now(), interval(PACE), 0);

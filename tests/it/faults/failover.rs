@@ -4,16 +4,15 @@ use std::time::{Duration, Instant};
 
 use tokio::task::block_in_place;
 
-use super::scene::{Scene, eventually};
-use crate::harness::Postgres;
+use super::scene::{Scene, durable, eventually};
 
 const MAX: u64 = 2_000;
 /// How long the standby stands still.
-const TROUBLE: Duration = Duration::from_secs(4);
+const TROUBLE: Duration = Duration::from_secs(2);
 
 /// Under load the primary ends, with all its connections or without a word to them, and the standby becomes the one that is written to.
 async fn fails_over(is_silent: bool) {
-    let primary = Postgres::durable();
+    let primary = durable();
     let scene = Scene::start(&primary, 2, MAX).await;
     let standby = block_in_place(|| primary.standby());
     let load = scene.load().await;
@@ -31,7 +30,7 @@ async fn fails_over(is_silent: bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn while_the_standby_stands_still_nothing_is_acknowledged() {
-    let primary = Postgres::durable();
+    let primary = durable();
     let scene = Scene::start(&primary, 2, MAX).await;
     let standby = block_in_place(|| primary.standby());
     let load = scene.load().await;

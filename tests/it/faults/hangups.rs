@@ -8,11 +8,11 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, block_in_place};
 
-use super::scene::{Scene, is_quiet};
+use super::scene::{Scene, durable, is_quiet};
 use crate::crash::lost::{Reset, ask, hang_up, written};
 use crate::crash::random::Random;
 use crate::crash::{current, taking};
-use crate::harness::{ADMIN_KEY, Actor, Postgres};
+use crate::harness::{ADMIN_KEY, Actor};
 
 const CLIENTS: usize = 2_000;
 const AT_A_TIME: usize = 64;
@@ -89,7 +89,7 @@ async fn assert_served(actor: &Actor) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn two_thousand_clients_hang_up_at_random_moments_and_the_pools_stay_clean() {
-    let postgres = Postgres::durable();
+    let postgres = durable();
     let scene = Scene::start(&postgres, 2, MAX).await;
     let addresses: Vec<SocketAddr> = scene.servers.iter().map(crate::harness::Plimsoll::address).collect();
     hang_ups(&addresses).await;

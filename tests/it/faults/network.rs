@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::interval;
 
-use super::scene::{Scene, eventually};
-use crate::harness::Postgres;
+use super::scene::{Scene, durable, eventually};
 
 const MAX: u64 = 2_000;
 /// How often the ends of transactions are lost, in two ways.
@@ -17,11 +16,11 @@ const CUT: Duration = Duration::from_millis(100);
 const SLOW: Duration = Duration::from_millis(2);
 const TOO_SLOW: Duration = Duration::from_millis(300);
 /// How long the way is silent or too slow.
-const TROUBLE: Duration = Duration::from_secs(3);
+const TROUBLE: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn the_answers_of_commits_are_lost_and_every_call_has_one_effect() {
-    let postgres = Postgres::durable();
+    let postgres = durable();
     let scene = Scene::start(&postgres, 2, MAX).await;
     let load = scene.load().await;
     for turn in 0..LOSSES {
@@ -40,7 +39,7 @@ async fn the_answers_of_commits_are_lost_and_every_call_has_one_effect() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn connections_are_cut_again_and_again_and_nothing_is_lost() {
-    let postgres = Postgres::durable();
+    let postgres = durable();
     let scene = Scene::start(&postgres, 2, MAX).await;
     let load = scene.load().await;
     let (begun, mut pace) = (Instant::now(), interval(CUT));
@@ -54,7 +53,7 @@ async fn connections_are_cut_again_and_again_and_nothing_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_slow_way_is_waited_for_one_too_slow_or_silent_is_not() {
-    let postgres = Postgres::durable();
+    let postgres = durable();
     let scene = Scene::start(&postgres, 2, MAX).await;
     let load = scene.load().await;
     scene.proxy.delay(SLOW);

@@ -1,14 +1,14 @@
 //! A process that is killed under load, beside another that goes on.
 
-use super::scene::Scene;
-use crate::harness::{Plimsoll, Postgres};
+use super::scene::{Scene, durable};
+use crate::harness::Plimsoll;
 
 const KILLS: usize = 3;
 const MAX: u64 = 2_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_process_is_killed_under_load_and_nothing_that_it_acknowledged_is_lost() {
-    let postgres = Postgres::durable();
+    let postgres = durable();
     let mut scene = Scene::start(&postgres, 2, MAX).await;
     let mut load = scene.load().await;
     load.look_away(0).await;

@@ -7,9 +7,9 @@ use reqwest::Client;
 use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::interval;
 
-use super::scene::{Scene, eventually};
+use super::scene::{Scene, durable, eventually};
 use crate::crash::load::Servers;
-use crate::harness::{Plimsoll, Postgres};
+use crate::harness::Plimsoll;
 
 const MAX: u64 = 1_000_000;
 /// How often the balancer asks who is ready.
@@ -62,7 +62,7 @@ fn urls(servers: &[Plimsoll]) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn three_processes_are_restarted_one_by_one_under_load_and_no_call_fails() {
-    let postgres = Postgres::durable();
+    let postgres = durable();
     let mut scene = Scene::with(&postgres, 3, MAX, |setup| setup.variable("PLIMSOLL_DRAIN_SECONDS", DRAIN_SECONDS)).await;
     let mut load = scene.load().await;
     for _ in 0..3 {

@@ -121,6 +121,11 @@ impl Scene {
 
 pub(super) use super::load::Tally;
 
+/// A PostgreSQL that waits for the disk, and that finds out who waits for each other in a circle before anybody has waited for too long.
+pub(super) fn durable() -> Postgres {
+    Postgres::with(|options| options.durable().setting("deadlock_timeout", "100ms"))
+}
+
 /// The processes have finished with the server.
 #[track_caller]
 pub(super) fn is_quiet(postgres: &Postgres, processes: usize) {

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::block_in_place;
 
-use super::scene::{Scene, eventually};
-use crate::harness::Postgres;
+use super::scene::{Scene, durable, eventually};
 
 const CRASHES: usize = 2;
 /// How long the server stands still.
@@ -14,7 +13,7 @@ const MAX: u64 = 2_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn the_server_crashes_and_comes_back_and_nothing_is_lost() {
-    let postgres = Postgres::durable();
+    let postgres = durable();
     let scene = Scene::start(&postgres, 2, MAX).await;
     let load = scene.load().await;
     for _ in 0..CRASHES {
@@ -29,7 +28,7 @@ async fn the_server_crashes_and_comes_back_and_nothing_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn the_server_stands_still_for_ten_seconds_and_goes_on() {
-    let postgres = Postgres::durable();
+    let postgres = durable();
     let scene = Scene::start(&postgres, 2, MAX).await;
     let load = scene.load().await;
     let begun = Instant::now();
