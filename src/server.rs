@@ -340,12 +340,18 @@ async fn settle_answers(service: Kept) {
 async fn tend_events(service: Kept) {
     let mut turn = tokio::time::interval(TEND);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_failing = false;
     loop {
         turn.tick().await;
-        if let Err(error) = events::tend(&service, clock::now()).await {
-            tracing::warn!(%error, "the feed of events does not go on");
+        let tended = events::tend(&service, clock::now()).await;
+        if let Err(error) = &tended {
+            // Said once: a database that is away is no news twice.
+            if !is_failing {
+                tracing::warn!(%error, "the feed of events does not go on");
+            }
             turn.reset_after(TEND_RETRY);
         }
+        is_failing = tended.is_err();
     }
 }
 

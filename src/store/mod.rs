@@ -85,6 +85,8 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     reader: Reader,
+    /// What housekeeping looks through again and again: it does not count as statements of anybody's.
+    lookout: Reader,
     committed: tokio::sync::watch::Sender<u64>,
     running: once::Running,
     /// What is changed through; usage too, unless it has a lane of its own.
@@ -112,13 +114,14 @@ enum Home {
 impl Inner {
     fn new(
         reader: Reader,
+        lookout: Reader,
         lane: Arc<Mutex<lane::LaneState>>,
         takings: Option<Arc<Mutex<lane::LaneState>>>,
         answers_full: Arc<Notify>,
         home: Home,
     ) -> Self {
         let (committed, running) = (tokio::sync::watch::Sender::new(0), once::Running::default());
-        Self { reader, committed, running, lane, takings, answers_full, home, runtime: Handle::current() }
+        Self { reader, lookout, committed, running, lane, takings, answers_full, home, runtime: Handle::current() }
     }
 }
 
@@ -158,6 +161,7 @@ impl Store {
     /// Closes every connection, the writer's last, so that the log file beside the database is folded into it;
     /// then another process may open it. What is running is finished first.
     pub async fn close(&self) -> Result<(), StoreError> {
+        self.0.lookout.close().await?;
         self.0.reader.close().await?;
         let Home::File { folder, lock, .. } = &self.0.home else { return self.close_lanes().await };
         // Held until the end: what is closed is not folded any more.
@@ -200,6 +204,11 @@ impl Store {
     /// The connections that questions are answered by: what they read was committed.
     pub fn reader(&self) -> &Reader {
         &self.0.reader
+    }
+
+    /// The connections that housekeeping looks through.
+    fn lookout(&self) -> &Reader {
+        &self.0.lookout
     }
 
     /// Tells who follows that this revision is there. Tasks may arrive out of order: it never moves back.

@@ -37,5 +37,5 @@ async fn connected(server: Arc<Server>, access: Access, settings: StoreSettings)
     let reader = Reader::of_server(Arc::clone(&server), Arc::clone(&health)).await?;
     check_applied(&reader).await?;
     let home = Home::Server { server, health, seen: LastSeen::new() };
-    Ok(started(Inner::new(reader, changes, Some(takings), Arc::default(), home)).await?)
+    Ok(started(Inner::new(reader.clone(), reader, changes, Some(takings), Arc::default(), home)).await?)
 }

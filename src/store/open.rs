@@ -290,6 +290,7 @@ async fn connect(path: &Path, access: Access, sizes: AnswerSizes, lock: Option<F
     };
     let reader = pool(options(path).read_only(true), READERS).await?;
     check_applied(&reader).await?;
+    let lookout = Reader::embedded(uncounted_pool(options(path).read_only(true), 1).await?);
     let answers = match &writer {
         Some(writer) => Answers::load(writer, sizes).await?,
         None => Answers::none(sizes),
@@ -297,7 +298,7 @@ async fn connect(path: &Path, access: Access, sizes: AnswerSizes, lock: Option<F
     let answers_full = answers.fullness();
     let lane = LaneState::new(Link::File(path.to_owned()), answers, writer);
     let home = Home::File { path: path.to_owned(), folder: Mutex::default(), lock };
-    Ok(started(Inner::new(Reader::embedded(reader), lane, None, answers_full, home)).await?)
+    Ok(started(Inner::new(Reader::embedded(reader), lookout, lane, None, answers_full, home)).await?)
 }
 
 pub(super) async fn started(inner: Inner) -> Result<Store, StoreError> {

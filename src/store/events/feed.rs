@@ -16,7 +16,7 @@ const UNNUMBERED: &str = "SELECT 1 FROM event WHERE seq IS NULL LIMIT 1";
 /// One at a time. It is a statement of its own: the next one sees what was numbered until the lock was had.
 const LOCK_FEED: &str = "SELECT last FROM event_feed WHERE id = 1 FOR UPDATE";
 const NUMBER: &str = "WITH fresh AS (SELECT place, row_number() OVER (ORDER BY place) AS step FROM event WHERE seq IS NULL \
-    ORDER BY place LIMIT 1000), \
+    ORDER BY place LIMIT 5000), \
     numbered AS (UPDATE event SET seq = $1 + fresh.step FROM fresh WHERE event.place = fresh.place RETURNING 1) \
     UPDATE event_feed SET last = $1 + (SELECT count(*) FROM numbered) WHERE id = 1";
 const OLDEST: &str = "SELECT seq, at FROM event WHERE seq IS NOT NULL ORDER BY seq LIMIT $1";
@@ -49,11 +49,11 @@ impl Store {
     /// The number of the last event that has one; 0 before the first.
     pub async fn last_event(&self) -> Result<u64, StoreError> {
         let last = Entity::find().select_only().column(Column::Seq).filter(Column::Seq.is_not_null());
-        let last = last.order_by_desc(Column::Seq).limit(1).into_tuple::<Option<i64>>().one(self.reader()).await?;
+        let last = last.order_by_desc(Column::Seq).limit(1).into_tuple::<Option<i64>>().one(self.lookout()).await?;
         if let Some(Some(last)) = last {
             return Ok(unsigned(last));
         }
-        let feed = event_feed::Entity::find_by_id(1).one(self.reader()).await?;
+        let feed = event_feed::Entity::find_by_id(1).one(self.lookout()).await?;
         Ok(feed.map_or(0, |feed| unsigned(feed.swept)))
     }
 
@@ -78,7 +78,7 @@ impl Store {
 
     async fn has_unnumbered(&self) -> Result<bool, StoreError> {
         let unnumbered = Statement::from_string(DbBackend::Postgres, UNNUMBERED);
-        Ok(self.reader().query_one_raw(unnumbered).await?.is_some())
+        Ok(self.lookout().query_one_raw(unnumbered).await?.is_some())
     }
 
     /// Deletes at most `max_rows` of the oldest events that happened before a moment, and says how many. Of the oldest, those before

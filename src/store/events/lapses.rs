@@ -24,8 +24,8 @@ impl Store {
     pub async fn tell_lapses(&self, now: UtcMillis) -> Result<bool, StoreError> {
         let soon = now.plus_millis(LAPSING_MILLIS);
         let due: [Value; 2] = [now.get().into(), soon.get().into()];
-        let due = Statement::from_sql_and_values(self.reader().get_database_backend(), IS_DUE, due);
-        if self.reader().query_one_raw(due).await?.is_none() {
+        let due = Statement::from_sql_and_values(self.lookout().get_database_backend(), IS_DUE, due);
+        if self.lookout().query_one_raw(due).await?.is_none() {
             return Ok(false);
         }
         let store = self.clone();
