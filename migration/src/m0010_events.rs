@@ -52,8 +52,8 @@ const SHARED: &[&str] = &[
 /// of once before it lapses (1), and once when it has (2).
 const BOTH: &[&str] = &[
     "CREATE INDEX event_by_org_seq ON event (org, seq)",
+    "CREATE INDEX org_override_to_tell ON org_override (expires_at) WHERE expires_at IS NOT NULL AND told < 2",
     "CREATE TABLE event_feed (id bigint NOT NULL PRIMARY KEY, last bigint NOT NULL, swept bigint NOT NULL, CHECK (id = 1), \
      CHECK (last >= 0), CHECK (swept >= 0))",
     "INSERT INTO event_feed (id, last, swept) VALUES (1, 0, 0)",
-    "CREATE INDEX org_override_to_tell ON org_override (expires_at) WHERE expires_at IS NOT NULL AND told < 2",
 ];
