@@ -100,10 +100,10 @@ async fn a_second_process_on_the_same_file_is_refused_and_the_first_goes_on() {
 }
 
 #[test]
-fn a_server_database_is_refused_without_showing_its_password() {
-    let setup = Setup::new().variable("PLIMSOLL_DATABASE_URL", "postgres://plimsoll:hunter2@127.0.0.1/plimsoll");
+fn a_server_that_is_not_there_is_named_without_showing_its_password() {
+    let setup = Setup::new().variable("PLIMSOLL_DATABASE_URL", "postgres://plimsoll:hunter2@127.0.0.1:1/plimsoll");
     for command in [["migrate"].as_slice(), &["keys", "create", "--name", "x"], &["catalog", "export"]] {
         let sentence = failure(&setup, command);
-        assert!(sentence.contains("PostgreSQL") && !sentence.contains("hunter2"), "{sentence}");
+        assert!(sentence.contains("127.0.0.1:1/plimsoll cannot be used") && !sentence.contains("hunter2"), "{sentence}");
     }
 }
