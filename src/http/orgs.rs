@@ -176,9 +176,9 @@ pub async fn delete(
     writer: Writer<Idempotent>,
 ) -> Result<Untagged<OrgView>, ApiError> {
     let ledger = writer.service().ledger.clone();
-    let deleted = writer.run(&permit, &[], DeleteOrg { id: path.0 }, View::deleted).await?;
+    let deleted = writer.run(&permit, &[], DeleteOrg { id: path.0.clone() }, View::deleted).await?;
     // Its usage is gone from the disk; now no question finds it in memory either.
-    ledger.settle().await?;
+    ledger.settle(&path.0).await?;
     Ok(deleted)
 }
 

@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::counter::Counter;
+use crate::domain::names::OrgId;
 use crate::domain::time::UtcMillis;
 use crate::store::{IdempotentCall, Recorded, Store, StoreError};
 
@@ -205,10 +206,11 @@ impl Ledger {
         in_time(self.store.deadline().unwrap_or(Duration::MAX), answer).await?
     }
 
-    /// Waits until everything that was done through the store before this call is seen by every question.
-    pub async fn settle(&self) -> Result<(), StoreError> {
-        // What is judged for a shared database is asked of it.
+    /// Waits until what was done to an org through the store before this call is seen by every question to this process.
+    pub async fn settle(&self, org: &OrgId) -> Result<(), StoreError> {
+        // What is judged for a shared database is asked of it; only who accepts what is older is answered from memory.
         if self.store.is_shared() {
+            self.counters.forget(std::slice::from_ref(org));
             return Ok(());
         }
         let (reply, answer) = oneshot::channel();

@@ -109,7 +109,7 @@ async fn a_caller_that_hangs_up_cancels_nothing() {
     assert!(Box::pin(scene.take_once(1, "acme", &one)).as_mut().now_or_never().is_none());
     let meanwhile = scene.take_once(1, "acme", &seat(100)).await;
     assert!(matches!(meanwhile, Err(StoreError::IdempotencyInProgress)), "the first goes on without its caller");
-    scene.ledger.settle().await.expect("settled");
+    scene.ledger.settle(&named("acme")).await.expect("settled");
     assert_eq!((scene.stored("acme").await, scene.seen("acme", &seat(100)).await), (8, (8, 0)));
     let kept = scene.take_once(1, "acme", &seat(100)).await.expect("an answer");
     assert_eq!((kept.is_replay, kept.recorded.body), (true, b"Some(8)".to_vec()));

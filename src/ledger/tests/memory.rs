@@ -71,7 +71,7 @@ async fn a_deleted_org_starts_from_nothing_and_no_other_does() {
         scene.reserve(1, org, &of(2, &seat(9)), 60).await.expect("room");
     }
     admin(&scene, DeleteOrg { id: named("acme") }).await;
-    scene.ledger.settle().await.expect("settled");
+    scene.ledger.settle(&named("acme")).await.expect("settled");
     assert_eq!((scene.seen("acme", &seat(9)).await, scene.seen("other", &seat(9)).await), ((0, 0), (4, 2)));
     admin(&scene, put_org("acme")).await;
     assert_eq!(scene.take("acme", &seat(9)).await, Some(1));
