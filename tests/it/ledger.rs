@@ -1,10 +1,10 @@
 //! The ledger against an independent oracle: a plain model that shares no code with the product says what every answer may be.
 
-mod calendar;
-mod chance;
+pub(crate) mod calendar;
+pub(crate) mod chance;
 mod checker;
 mod checker_tests;
-mod clock;
+pub(crate) mod clock;
 mod downgrade;
 mod history;
 mod model;

@@ -73,12 +73,12 @@ fn between(start: &Zoned, end: &Zoned) -> (i64, i64) {
 }
 
 /// A timestamp of an answer, in milliseconds since the epoch.
-pub(super) fn millis(text: &str) -> Option<i64> {
+pub(crate) fn millis(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
 /// A moment as a timestamp.
-pub(super) fn text(moment: i64) -> String {
+pub(crate) fn text(moment: i64) -> String {
     jiff::Timestamp::from_millisecond(moment).expect("a moment").to_string()
 }
 

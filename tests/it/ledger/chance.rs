@@ -2,15 +2,15 @@
 
 /// A stream of random numbers.
 #[derive(Clone, Debug)]
-pub(super) struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Another stream, which depends on this one and on what it is for.
-    pub(super) fn fork(&self, purpose: u64) -> Self {
+    pub(crate) fn fork(&self, purpose: u64) -> Self {
         let mut fork = Self(self.0 ^ purpose.wrapping_mul(0xD6E8_FEB8_6659_FD93));
         Self(fork.next())
     }
@@ -23,24 +23,24 @@ impl Chance {
     }
 
     /// From 0 up to but not including `end`.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    pub(super) fn between(&mut self, first: u64, last: u64) -> u64 {
+    pub(crate) fn between(&mut self, first: u64, last: u64) -> u64 {
         first + self.below(last - first + 1)
     }
 
-    pub(super) fn index(&mut self, length: usize) -> usize {
+    pub(crate) fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(u64::try_from(length).expect("a length"))).expect("an index")
     }
 
-    pub(super) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.index(from.len())]
     }
 
     /// Whether it happens, `times` in a hundred.
-    pub(super) fn percent(&mut self, times: u64) -> bool {
+    pub(crate) fn percent(&mut self, times: u64) -> bool {
         self.below(100) < times
     }
 }

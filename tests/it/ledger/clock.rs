@@ -28,7 +28,7 @@ pub(super) enum Clock {
 }
 
 /// A clock that is written to a file, where libfaketime reads it.
-pub(super) struct SetClock {
+pub(crate) struct SetClock {
     file: PathBuf,
     times: Mutex<Times>,
 }
@@ -41,21 +41,26 @@ struct Times {
 
 impl SetClock {
     /// A clock, and the settings of a server that reads it.
-    pub(super) fn new(setup: Setup, start: i64) -> (Self, Setup) {
+    pub(crate) fn new(setup: Setup, start: i64) -> (Self, Setup) {
         let file = setup.file("clock", written(start));
-        let setup = setup
+        let clock = Self { file, times: Mutex::new(Times { set: vec![start], is_shown: true }) };
+        let setup = clock.read_by(setup);
+        (clock, setup)
+    }
+
+    /// The settings of another server that reads it too.
+    pub(crate) fn read_by(&self, setup: Setup) -> Setup {
+        setup
             .variable("LD_PRELOAD", library())
-            .variable("FAKETIME_TIMESTAMP_FILE", &file)
+            .variable("FAKETIME_TIMESTAMP_FILE", &self.file)
             .variable("FAKETIME_NO_CACHE", "1")
             .variable("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-            .variable("TZ", "UTC");
-        (Self { file, times: Mutex::new(Times { set: vec![start], is_shown: true }) }, setup)
+            .variable("TZ", "UTC")
     }
 
     /// Sets the clock forward: often to a boundary, or one millisecond short of it.
     pub(super) fn advance(&self, chance: &mut Chance) {
-        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = *times.set.last().expect("a start");
+        let now = self.now();
         let unit = *chance.pick(&Unit::ALL);
         let next = match chance.below(10) {
             0..=2 => now + 1 + i64::try_from(chance.below(900)).expect("less than a second"),
@@ -65,10 +70,23 @@ impl SetClock {
             7..=8 => unit.window(now).1,
             _ => unit.window(now).1 + 1,
         };
-        times.set.push(next.max(now));
+        self.set(next);
+    }
+
+    /// What it shows, in milliseconds since the epoch.
+    pub(crate) fn now(&self) -> i64 {
+        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        *times.set.last().expect("a start")
+    }
+
+    /// Sets it forward, or not at all.
+    pub(crate) fn set(&self, next: i64) {
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = next.max(*times.set.last().expect("a start"));
+        times.set.push(next);
         times.is_shown = false;
         let fresh = self.file.with_extension("next");
-        fs::write(&fresh, written(next.max(now))).expect("a writable folder");
+        fs::write(&fresh, written(next)).expect("a writable folder");
         fs::rename(&fresh, &self.file).expect("a writable folder");
         times.is_shown = true;
     }
@@ -135,7 +153,7 @@ fn written(moment: i64) -> String {
 }
 
 /// Removes what libfaketime shares between the processes of a family, and leaves behind when its process is killed.
-pub(super) fn remove_shared_memory(pid: u32) {
+pub(crate) fn remove_shared_memory(pid: u32) {
     for name in [format!("faketime_shm_{pid}"), format!("sem.faketime_sem_{pid}")] {
         // The process may have removed it itself.
         fs::remove_file(Path::new("/dev/shm").join(name)).ok();
