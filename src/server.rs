@@ -133,14 +133,8 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         streams: Streams::default(),
         draining: AtomicBool::new(false),
     });
-    let decisions = ReceiptsKept { hours: settings.keep_decisions_hours, most: settings.keep_decisions };
-    let keeping = Keeping {
-        windows: settings.keep_windows_days,
-        audit: settings.keep_audit_days,
-        events: settings.keep_events_days,
-        decisions,
-    };
-    tokio::spawn(async move { receipts::write(&service, noted, decisions, clock::now).await });
+    let keeping = keeping(settings);
+    tokio::spawn(async move { receipts::write(&service, noted, keeping.decisions, clock::now).await });
     tokio::spawn(keep_house(service, keeping));
     tokio::spawn(settle_answers(service));
     tokio::spawn(tend_events(service));
@@ -148,6 +142,15 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     let running = listen(settings, table, service)?;
     tracing::info!("listening on http://{}", running.address);
     Ok(Started { running, new_admin_key })
+}
+
+fn keeping(settings: &ServeSettings) -> Keeping {
+    Keeping {
+        windows: settings.keep_windows_days,
+        audit: settings.keep_audit_days,
+        events: settings.keep_events_days,
+        decisions: ReceiptsKept { hours: settings.keep_decisions_hours, most: settings.keep_decisions },
+    }
 }
 
 fn store_settings(settings: &ServeSettings) -> StoreSettings {

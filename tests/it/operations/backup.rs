@@ -145,8 +145,8 @@ async fn a_damaged_database_gets_no_backup() {
     let shelf = shelf(&setup);
     crate::cli::run(&setup, &["migrate"]);
     let mut bytes = fs::read(setup.database()).expect("a database");
-    let end = bytes.len();
-    bytes[end - 4096..].fill(0xff);
+    // Everything behind the first page: an index alone would be made anew for the copy, and do it no harm.
+    bytes[4096..].fill(0xff);
     setup.file("plimsoll.db", bytes);
     is_refused(&setup, &shelf.join("new.db"), "malformed");
 }
