@@ -247,7 +247,7 @@ impl Draw {
 
     fn org(&mut self) -> &'static str {
         // The first has the most.
-        if self.chance.percent(40) { ORGS[0] } else { *self.chance.pick(&ORGS) }
+        if self.chance.percent(40) { ORGS[0] } else { self.chance.pick(&ORGS) }
     }
 
     fn value(&mut self, form: Form) -> Value {
