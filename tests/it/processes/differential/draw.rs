@@ -247,7 +247,8 @@ impl Draw {
 
     fn org(&mut self) -> &'static str {
         // The first has the most.
-        if self.chance.percent(40) { ORGS[0] } else { self.chance.pick(&ORGS) }
+        let any: &&str = self.chance.pick(&ORGS);
+        if self.chance.percent(40) { ORGS[0] } else { any }
     }
 
     fn value(&mut self, form: Form) -> Value {

@@ -138,6 +138,7 @@ impl Draw {
 
     /// An org that is there from the start.
     pub(super) fn registered(&mut self) -> &'static str {
-        self.chance.pick(&ORGS[..5])
+        let org: &&str = self.chance.pick(&ORGS[..5]);
+        org
     }
 }
