@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use migration::SCHEMA_VERSION;
+
 use crate::crash::{current, set_up, taking};
 use crate::harness::postgres::until;
 use crate::harness::{Plimsoll, Postgres, Proxy, Setup};
@@ -66,7 +68,8 @@ async fn six_processes_at_once_on_an_empty_schema_make_it_once_and_all_serve() {
         assert_eq!(current(&servers[0].admin(), "acme", "seats").await, taken);
     }
     let steps = postgres.sql("SELECT count(*), count(DISTINCT version) FROM seaql_migrations");
-    assert_eq!(steps, [["9", "9"]], "every step once");
+    let all = SCHEMA_VERSION.to_string();
+    assert_eq!(steps, [[all.clone(), all]], "every step once");
     assert!(!postgres.log().contains("ERROR"), "{}", postgres.log());
 }
 
@@ -88,7 +91,7 @@ fn wherever_a_migration_is_cut_off_it_leaves_nothing_and_the_next_start_goes_on(
         cuts += 1;
         if postgres.number(TABLES) > 0 {
             // It was done, and cut off after that.
-            assert_eq!(postgres.number("SELECT count(*) FROM seaql_migrations"), 9);
+            assert_eq!(postgres.number("SELECT count(*) FROM seaql_migrations"), i64::from(SCHEMA_VERSION));
             continue;
         }
         assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
@@ -123,7 +126,7 @@ fn a_process_is_killed_while_it_migrates_and_one_that_waits_goes_on() {
     until("another waits", || postgres.number(waiting) == 1);
     drop(first);
     assert!(second.succeeds(), "the one that waited");
-    assert_eq!(postgres.number("SELECT count(*) FROM seaql_migrations"), 9);
+    assert_eq!(postgres.number("SELECT count(*) FROM seaql_migrations"), i64::from(SCHEMA_VERSION));
 }
 
 #[test]
@@ -148,9 +151,9 @@ async fn an_older_program_refuses_to_start_on_a_newer_schema_and_one_that_runs_g
     let before = postgres.sql("SELECT count(*), max(applied_at) FROM seaql_migrations");
     for refused in [Plimsoll::refused(setup.clone()), Plimsoll::run(&setup, ["migrate"])] {
         assert_eq!(refused.status.code(), Some(1), "{}", refused.stderr);
-        let sentence =
-            "has a newer schema (m9999_of_a_newer_program) than this program knows (version 9): use a newer plimsoll";
-        assert!(refused.stderr.contains(sentence), "{}", refused.stderr);
+        let knows = format!("than this program knows (version {SCHEMA_VERSION}): use a newer plimsoll");
+        let sentence = format!("has a newer schema (m9999_of_a_newer_program) {knows}");
+        assert!(refused.stderr.contains(&sentence), "{}", refused.stderr);
         assert!(!refused.stderr.contains(crate::harness::postgres::PASSWORD), "{}", refused.stderr);
     }
     assert_eq!(postgres.sql("SELECT count(*), max(applied_at) FROM seaql_migrations"), before);

@@ -79,7 +79,12 @@ impl Document {
             (true, _) => "GET",
             (false, method) => method,
         };
-        let here: Vec<&Operation> = self.operations.iter().filter(|operation| matches(&operation.template, path)).collect();
+        // A path that is written out stands before one with a place for a name.
+        let is_written_out = self.operations.iter().any(|operation| operation.template == path);
+        let is_here = |operation: &&Operation| {
+            if is_written_out { operation.template == path } else { matches(&operation.template, path) }
+        };
+        let here: Vec<&Operation> = self.operations.iter().filter(is_here).collect();
         match here.iter().find(|operation| operation.method == method) {
             Some(operation) => self.judge_operation(operation, answer),
             None => self.judge_unknown(&here, method, answer),
