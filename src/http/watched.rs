@@ -31,9 +31,10 @@ pub struct Patience {
 
 /// The most that is read at a time of requests whose heads are still on their way.
 const SLICE: usize = 1_024;
-/// The most that is read of what nobody wants before a connection is closed. What is left unread makes the system reset the
-/// connection, and the answer may be lost with it.
-const MOST_UNWANTED: usize = 131_072;
+/// The most that is read of what nobody wants before a connection is closed, and how long it may take to arrive. What is left
+/// unread makes the system reset the connection, and the answer may be lost with it.
+const MOST_UNWANTED: usize = 67_108_864;
+const LINGERING: Duration = Duration::from_secs(2);
 /// Bytes that the peer has to read of an answer within its time, to be given as much again.
 const LEAST_READ: usize = 4_096;
 
@@ -108,6 +109,8 @@ pub struct Watched {
     alarm: Pin<Box<Sleep>>,
     /// Whether the alarm was asked, without which it wakes nobody.
     is_set: bool,
+    /// Once nothing more is written: bytes that were read and that nobody wanted.
+    unwanted: Option<usize>,
 }
 
 impl Patience {
@@ -134,6 +137,7 @@ impl Watched {
             is_put_off: false,
             alarm,
             is_set: false,
+            unwanted: None,
         }
     }
 
@@ -229,15 +233,22 @@ impl Watched {
         read
     }
 
-    /// Reads what has arrived and nobody wants.
-    fn drain(&self) {
-        let (mut unwanted, mut drained) = ([0; 4_096], 0_usize);
-        while let Ok(read @ 1..) = self.stream.try_read(&mut unwanted) {
-            drained = drained.saturating_add(read);
-            if drained >= MOST_UNWANTED {
-                return;
+    /// Reads what nobody wants, until the peer is done, too much has come or too much time has passed.
+    fn poll_unwanted(&mut self, context: &mut Context<'_>, mut read: usize) -> Poll<io::Result<()>> {
+        let mut room = [0; 8_192];
+        while read < MOST_UNWANTED && self.alarm.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::new(&mut room);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Pending => {
+                    self.unwanted = Some(read);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => read = read.saturating_add(buffer.filled().len()),
+                // It is done, or gone.
+                Poll::Ready(_) => break,
             }
         }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -264,8 +275,15 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.drain();
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if let Some(read) = self.unwanted {
+            return self.poll_unwanted(context, read);
+        }
+        ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+        // Only who is in the middle of sending is waited for.
+        let Ok(read @ 1..) = self.stream.try_read(&mut [0; 8_192]) else { return Poll::Ready(Ok(())) };
+        let end = Instant::now().checked_add(LINGERING).unwrap_or_else(Instant::now);
+        self.alarm.as_mut().reset(end);
+        self.poll_unwanted(context, read)
     }
 }
 

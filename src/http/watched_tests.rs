@@ -154,3 +154,30 @@ async fn requests_are_read_in_slices() {
     timeout(LONG, ours.read_exact(&mut received[SLICE..])).await.expect("an end").expect("the rest");
     assert!(received.iter().all(|byte| *byte == 6));
 }
+
+#[tokio::test]
+async fn an_answer_that_came_before_the_whole_request_is_not_lost() {
+    let (mut ours, peer) = connected(1_000, 1_000, 1_000).await;
+    let (mut answers, mut requests) = peer.into_split();
+    let sending = tokio::spawn(async move { requests.write_all(&vec![0; 10_000_000]).await });
+    assert_eq!(ours.read_u8().await.expect("its beginning"), 0);
+    let closing = tokio::spawn(async move {
+        ours.write_all(b"no").await?;
+        ours.shutdown().await
+    });
+    timeout(LONG, sending).await.expect("an end").expect("no panic").expect("all of it is taken");
+    let mut received = Vec::new();
+    timeout(LONG, answers.read_to_end(&mut received)).await.expect("an end").expect("no reset");
+    assert_eq!(received, b"no");
+    timeout(LONG, closing).await.expect("an end").expect("no panic").expect("closed");
+}
+
+#[tokio::test]
+async fn who_sends_for_ever_is_not_waited_for() {
+    let (mut ours, mut peer) = connected(1_000, 1_000, 1_000).await;
+    let sending = tokio::spawn(async move { while peer.write_all(b"more").await.is_ok() {} });
+    assert_eq!(ours.read_u8().await.expect("its beginning"), b'm');
+    timeout(LONG, ours.shutdown()).await.expect("an end").expect("closed");
+    drop(ours);
+    timeout(LONG, sending).await.expect("a peer that notices").expect("no panic");
+}
