@@ -1,5 +1,7 @@
 //! The three parts of a JWT, read strictly: what the header may say, and what the claims must say.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
@@ -162,16 +164,15 @@ pub(super) struct Payload {
     iss: String,
     sub: String,
     aud: Audience,
-    /// Seconds since the epoch, as are the two below.
-    exp: u64,
+    exp: NumericDate,
     #[serde(default, deserialize_with = "present")]
-    nbf: Option<u64>,
+    nbf: Option<NumericDate>,
     #[serde(default, deserialize_with = "present")]
-    iat: Option<u64>,
+    iat: Option<NumericDate>,
     #[serde(default, deserialize_with = "present")]
     scope: Option<String>,
     #[serde(default, deserialize_with = "present")]
-    scopes: Option<Vec<ScopeText>>,
+    scopes: Option<Vec<String>>,
     #[serde(default, deserialize_with = "present")]
     org: Option<String>,
 }
@@ -192,14 +193,16 @@ impl Audience {
     }
 }
 
-/// A scope in a list: a valid name.
-#[derive(Debug)]
-struct ScopeText(ScopeName);
+/// Whole seconds since the epoch. Issuers may write fractions (RFC 7519, section 2), which are cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct NumericDate(u64);
 
-impl<'de> Deserialize<'de> for ScopeText {
+impl<'de> Deserialize<'de> for NumericDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        ScopeName::parse(text).map(Self).map_err(de::Error::custom)
+        let number = serde_json::Number::deserialize(deserializer)?;
+        let whole = || Duration::try_from_secs_f64(number.as_f64()?).ok().map(|since| since.as_secs());
+        let seconds = number.as_u64().or_else(whole);
+        seconds.map(Self).ok_or_else(|| de::Error::custom("it has a time that is none"))
     }
 }
 
@@ -219,24 +222,22 @@ impl Payload {
         }
         let org = self.org.map(OrgId::parse).transpose();
         let org = org.map_err(|_| TokenRefused::Invalid("its org is not an org's id"))?;
-        let scopes = scopes_of(self.scope.as_deref(), self.scopes)?;
-        if org.is_some() && scopes.grants(ADMIN) {
-            return refused("the token of an org can never administer");
-        }
-        let expires_at = UtcMillis::new(0).plus_seconds(self.exp);
+        let may_administer = org.is_none();
+        let scopes = scopes_of(self.scope.as_deref(), self.scopes, may_administer)?;
+        let expires_at = UtcMillis::new(0).plus_seconds(self.exp.0);
         Ok(Claims { subject: self.sub, org, scopes, expires_at })
     }
 
     fn check_times(&self, now: UtcMillis) -> Result<(), TokenRefused> {
         let now = u64::try_from(now.get()).unwrap_or(0) / 1_000;
         let latest_start = now.saturating_add(CLOCK_SKEW_SECONDS);
-        if self.exp > TIME_MAX {
+        if self.exp.0 > TIME_MAX {
             return refused("it expires after the end of time");
         }
-        if self.exp <= now {
+        if self.exp.0 <= now {
             return refused("it has expired");
         }
-        if [self.nbf, self.iat].into_iter().flatten().any(|start| start > latest_start) {
+        if [self.nbf, self.iat].into_iter().flatten().any(|start| start.0 > latest_start) {
             return refused("it is not good yet");
         }
         Ok(())
@@ -244,14 +245,15 @@ impl Payload {
 }
 
 /// The scopes of either form. Neither means none; both could contradict each other.
-fn scopes_of(joined: Option<&str>, listed: Option<Vec<ScopeText>>) -> Result<Scopes, TokenRefused> {
-    match (joined, listed) {
-        (Some(_), Some(_)) => refused("it has both scope and scopes"),
-        (None, Some(listed)) => Ok(listed.into_iter().map(|scope| scope.0).collect()),
-        (Some(joined), None) if !joined.is_empty() => {
-            let names = joined.split(' ').map(ScopeName::parse).collect::<Result<Scopes, _>>();
-            names.map_err(|_| TokenRefused::Invalid("it names a scope that is none"))
-        }
-        (Some(_) | None, None) => Ok(Scopes::default()),
-    }
+///
+/// Issuers name scopes of other services too: what cannot be the name of a scope here grants nothing. Neither does the scope that only
+/// the platform may hold, in the token of an org.
+fn scopes_of(joined: Option<&str>, listed: Option<Vec<String>>, may_administer: bool) -> Result<Scopes, TokenRefused> {
+    let texts = match (joined, listed) {
+        (Some(_), Some(_)) => return refused("it has both scope and scopes"),
+        (None, Some(listed)) => listed,
+        (joined, None) => joined.unwrap_or_default().split(' ').map(str::to_owned).collect(),
+    };
+    let names = texts.into_iter().filter_map(|text| ScopeName::parse(text).ok());
+    Ok(names.filter(|name| may_administer || name.as_str() != ADMIN).collect())
 }

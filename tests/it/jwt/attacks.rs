@@ -121,7 +121,7 @@ fn by_claims() -> Vec<Attack> {
         ("exp", times(-1)),
         ("nbf", times(3_600)),
         ("iat", times(3_600)),
-        ("scope", vec![json!(["admin"]), json!("read,admin"), json!("READ"), json!("*"), json!(1), Value::Null]),
+        ("scope", vec![json!(["admin"]), json!(1), Value::Null]),
         ("scopes", vec![json!(["read"]), json!("read")]),
         ("org", vec![json!(""), json!("a b"), json!("../a"), json!(["acme"]), Value::Null]),
     ] {
@@ -133,7 +133,7 @@ fn by_claims() -> Vec<Attack> {
 /// A time of the wrong type, and one that is wrong by so many seconds.
 fn times(by: i64) -> Vec<Value> {
     let text = json!(in_seconds(600).to_string());
-    vec![text, json!("2999-01-01T00:00:00Z"), json!(1.5e9), json!(-1), json!([1]), Value::Null, json!(in_seconds(by))]
+    vec![text, json!("2999-01-01T00:00:00Z"), json!(1e300), json!(-1), json!([1]), Value::Null, json!(in_seconds(by))]
 }
 
 #[tokio::test]
