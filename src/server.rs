@@ -89,10 +89,11 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         None => None,
     };
     let opened = Store::open_with(database_url, Access::ReadWrite, store_settings(settings)).await;
-    let store = opened.map_err(|error| error.to_string())?;
+    let store = opened.map_err(|error| format!("PLIMSOLL_DATABASE_URL: {error}"))?;
     let failed = |error: StoreError| format!("The database cannot be read: {error}");
     if let Some(file) = &settings.catalog {
-        for odd in by_hand::apply_file(&store, file).await?.oddities {
+        let applied = by_hand::apply_file(&store, file).await;
+        for odd in applied.map_err(|error| format!("PLIMSOLL_CATALOG: {error}"))?.oddities {
             tracing::warn!(path = odd.path, "PLIMSOLL_CATALOG: {} {}", odd.path, odd.message);
         }
     }
