@@ -321,7 +321,6 @@ pub async fn authorize(
     };
     let gate = match Gate::open(service, &fresh, key.clone().ok(), &request, wanted, now).await {
         Ok(gate) => Arc::new(gate),
-        // What was answered before is answered again, also when the catalogue no longer has what it was about.
         Err(error) => return taker.repeat_or_fail(&permit, &bytes, error).await,
     };
     let (has_older, operation) = (service.older_rate_headers, gate.operation());

@@ -4,15 +4,16 @@ use deserr::Deserr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::caller::Caller;
 use super::check::Enforce;
-
 use super::decision_view::DecisionView;
 use super::document::{Description, Doc};
 use super::envelope::{envelope, null};
 use super::error::ApiError;
-use super::extract::{Body, Demand, HotBody, Permit, Query, Write};
+use super::extract::{Body, Demand, Fresh, HotBody, Permit, Query, Write};
 use super::judge::{count, visible_org};
 use super::routes::TAKING;
+use super::service::Service;
 use super::taker::{Aim, Taken, TakenForm, Taker, WrittenTaking, answer, denial_answer};
 use super::telling::{RECEIPT, Telling};
 use crate::clock;
@@ -24,6 +25,7 @@ use crate::domain::issue::Issue;
 use crate::domain::limit_key::Kind;
 use crate::domain::names::{LimitKeyName, OrgId, RecordId, ResourceId};
 use crate::domain::refusal::{Denial, Refusal};
+use crate::domain::time::UtcMillis;
 use crate::ledger::{Operation, Outcome};
 use crate::store::Recorded;
 use crate::wire::Issues;
@@ -107,8 +109,10 @@ pub async fn consume(
     let now = clock::now();
     let telling = Telling::of(&query.0, &fresh, now, (service, "consume"))?;
     let (org, written) = body.value.into_parts();
-    let facts = visible_org(&service, &fresh, &permit.caller, &org, now).await?;
-    let aim = Aim::at(&fresh, &org, &facts, written, &COUNTED, now)?;
+    let aim = match Aim::find(&service, &fresh, &permit.caller, (&org, written), &COUNTED, now).await {
+        Ok(aim) => aim,
+        Err(error) => return taker.repeat_or_fail(&permit, &body.bytes, error).await,
+    };
     let operation = Operation::Consume { org, takings: vec![aim.taking.clone()] };
     let view = move |outcome: &Outcome| {
         let Outcome::Consumed(decisions) = outcome else { return None };
@@ -247,23 +251,10 @@ pub async fn batch(
     let fresh = demand.met(&service).await?;
     let now = clock::now();
     let telling = Telling::of(&query.0, &fresh, now, (service, "consumeBatch"))?;
-    let facts = visible_org(&service, &fresh, &permit.caller, &org, now).await?;
-    let mut aims = Vec::with_capacity(items.len());
-    let mut issues = Vec::new();
-    for (position, item) in items.into_iter().enumerate() {
-        match Aim::at(&fresh, &org, &facts, item.into(), &COUNTED, now) {
-            Ok(aim) => aims.push(aim),
-            Err(ApiError::InvalidBody(found)) => {
-                issues.extend(
-                    found.into_iter().map(|Issue { path, message }| Issue::new(format!("items[{position}].{path}"), message)),
-                );
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    if !issues.is_empty() {
-        return Err(ApiError::InvalidBody(issues));
-    }
+    let aims = match aims_at(&service, &fresh, &permit.caller, (&org, items), now).await {
+        Ok(aims) => aims,
+        Err(error) => return taker.repeat_or_fail(&permit, &body.bytes, error).await,
+    };
     let takings = aims.iter().map(|aim| aim.taking.clone()).collect();
     let operation = Operation::Consume { org: org.clone(), takings };
     let revision = fresh.revision;
@@ -275,6 +266,29 @@ pub async fn batch(
         decided_together((&org, revision), &aims, decisions, &telling)
     };
     taker.run(&permit, (&body.bytes, body.is_late), operation, view).await
+}
+
+/// What the items are about; what is wrong with them is named for all of them at once.
+async fn aims_at(
+    service: &Service,
+    fresh: &Fresh,
+    caller: &Caller,
+    (org, items): (&OrgId, Vec<ConsumeItemBody>),
+    now: UtcMillis,
+) -> Result<Vec<Aim>, ApiError> {
+    let facts = visible_org(service, fresh, caller, org, now).await?;
+    let (mut aims, mut issues) = (Vec::with_capacity(items.len()), Vec::new());
+    for (position, item) in items.into_iter().enumerate() {
+        match Aim::at(fresh, org, &facts, item.into(), &COUNTED, now) {
+            Ok(aim) => aims.push(aim),
+            Err(ApiError::InvalidBody(found)) => {
+                let placed = |Issue { path, message }| Issue::new(format!("items[{position}].{path}"), message);
+                issues.extend(found.into_iter().map(placed));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if issues.is_empty() { Ok(aims) } else { Err(ApiError::InvalidBody(issues)) }
 }
 
 fn decided_together(
@@ -330,8 +344,10 @@ pub async fn release(
     let fresh = demand.met(&service).await?;
     let now = clock::now();
     let (org, written) = body.value.into_parts();
-    let facts = visible_org(&service, &fresh, &permit.caller, &org, now).await?;
-    let aim = Aim::at(&fresh, &org, &facts, written, &[Kind::Count], now)?;
+    let aim = match Aim::find(&service, &fresh, &permit.caller, (&org, written), &[Kind::Count], now).await {
+        Ok(aim) => aim,
+        Err(error) => return taker.repeat_or_fail(&permit, &body.bytes, error).await,
+    };
     let operation = Operation::Release { org, taking: aim.taking.clone() };
     let view = move |outcome: &Outcome| {
         let Outcome::Released(decision) = outcome else { return None };

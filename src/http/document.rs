@@ -137,6 +137,8 @@ impl<'a> Description<'a> {
             "user_banned",
             "rate_limit_exceeded",
             "unavailable",
+            // Also of an operation that takes no query: then it has to be empty.
+            "invalid_query",
         ]);
         let operation = std::mem::take(&mut self.operation);
         self.operation = operation.security(SecurityRequirement::new("bearer", scopes.iter().copied()));
@@ -327,12 +329,16 @@ fn example_of(method: &Method, path: &str, parameter: &str) -> Option<&'static s
         ("/v1/admin/orgs/{org}", "org") if makes_or_deletes => "acme",
         ("/v1/admin/limit-keys/{limitKey}/archive", "limitKey") => "max_payout_methods_per_org",
         ("/v1/admin/retention-windows/{limitKey}/{tier}", "limitKey") => "stats_history_retention_days",
+        ("/v1/admin/orgs/{org}/overrides/{id}", "id") => "ovr_0192f0c1b7e07000a0000000000000aa",
+        ("/v1/admin/removed-endpoints/{id}", "id") => "rem_0192f0c1b7e07000a0000000000000aa",
+        ("/v1/admin/decisions/{id}", "id") => "dec_0192f0c1b7e07000a0000000000000aa",
         (_, "tier") => "free",
         (_, "limitKey") => "max_creators_per_org",
         (_, "org") => "demo-free",
         (_, "user") => "jane@example.com",
         (_, "scope") => "reports",
         (_, "key") => "max_creators_per_org",
+        (_, "path") => "api/v1/creators",
         _ => return None,
     })
 }

@@ -10,13 +10,13 @@ use super::routes::TAGS;
 const ABOUT: &str = "Plimsoll knows what the orgs of a SaaS product may do: their tier's limits, their history retention, their features. Other services ask it before they act; \
 admins run it here.\n\n\
 **Start here.** Press Authorize and enter an API key; after the quick start, the admin key that it printed. The groups stand in the order in which a plan is made: \
-what is limited, on which tier how much, who is on which tier, who may ask. The questions themselves are under Asking. Every example runs as it is on the quick start's data.\n\n\
+what is limited, on which tier how much, who is on which tier, who may ask. The questions themselves are under Asking. The examples run on the quick start's data, but for ids, which Plimsoll makes, and values, of which each kind has its own.\n\n\
 **Envelope.** Every response but OpenFeature's is `{\"data\": …, \"error\": …, \"meta\": …}`: on success `error` is null; on an error `data` is null, `error` is a sentence, and `meta.code` is for programs. \
 A refusal by a limit is not an error: it is an answer with HTTP 200.\n\n\
 **Authentication.** A bearer API key (`<prefix>_<64 lowercase hex>`), or a JWT when the service is set up for it. Scope `read` for questions, `admin` for `/v1/admin/*`. \
 A platform key may ask about every org; an org's key sees its own only, and another org is the same 404 as one that does not exist.\n\n\
 **Freshness.** Every admin write answers with `meta.revision`. A question that carries `Plimsoll-At-Least: <revision>` is answered from a catalogue that has it.\n\n\
-**Safety.** Admin resources carry an `ETag`; `If-Match` makes a write conditional. POSTs take an `Idempotency-Key`. Unknown fields, wrong types and numbers out of range are a 400 \
+**Safety.** Admin resources carry an `ETag`; `If-Match` makes a write conditional. POSTs take an `Idempotency-Key`. Unknown fields, fields given twice, wrong types and numbers out of range are a 400 \
 whose `meta.issues` names each. `X-Request-Id` is taken over if it is well-formed, and is on every response.";
 
 /// The document of all operations in the table.

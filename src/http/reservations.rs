@@ -17,7 +17,7 @@ use super::document::{Description, Doc, NamedSchema};
 use super::envelope::{Data, envelope, null};
 use super::error::ApiError;
 use super::extract::{Body, Demand, OptionalBody, Path, Permit, Query, Read, Write};
-use super::judge::{count, visible_org};
+use super::judge::count;
 use super::routes::TAKING;
 use super::service::App;
 use super::taker::{Aim, Taken, TakenForm, Taker, WrittenTaking, answer};
@@ -146,8 +146,11 @@ pub async fn reserve(
     let fresh = demand.met(&service).await?;
     let now = clock::now();
     let telling = Telling::of(&query.0, &fresh, now, (service, "reserve"))?;
-    let facts = visible_org(&service, &fresh, &permit.caller, &org, now).await?;
-    let aim = Aim::at(&fresh, &org, &facts, WrittenTaking { limit_key, amount, resource }, &COUNTED, now)?;
+    let written = WrittenTaking { limit_key, amount, resource };
+    let aim = match Aim::find(&service, &fresh, &permit.caller, (&org, written), &COUNTED, now).await {
+        Ok(aim) => aim,
+        Err(error) => return taker.repeat_or_fail(&permit, &body.bytes, error).await,
+    };
     let id = ReservationId { org, number: Uuid::now_v7().as_u128() };
     let operation = Operation::Reserve { id, taking: aim.taking.clone(), ttl_seconds };
     let view = move |outcome: &Outcome| {
@@ -275,7 +278,10 @@ pub async fn confirm(
     taker: Taker,
     OptionalBody(body): OptionalBody<ConfirmBody>,
 ) -> Result<Taken<SettledForm>, ApiError> {
-    let id = visible(&permit.caller, &path.0)?;
+    let id = match visible(&permit.caller, &path.0) {
+        Ok(id) => id,
+        Err(error) => return taker.repeat_or_fail(&permit, &body.bytes, error).await,
+    };
     let operation = Operation::Confirm { id, amount: body.value.amount };
     taker.run(&permit, (&body.bytes, body.is_late), operation, settled).await
 }
@@ -308,7 +314,10 @@ pub async fn cancel(
     taker: Taker,
     OptionalBody(body): OptionalBody<CancelBody>,
 ) -> Result<Taken<SettledForm>, ApiError> {
-    let id = visible(&permit.caller, &path.0)?;
     let CancelBody {} = body.value;
+    let id = match visible(&permit.caller, &path.0) {
+        Ok(id) => id,
+        Err(error) => return taker.repeat_or_fail(&permit, &body.bytes, error).await,
+    };
     taker.run(&permit, (&body.bytes, body.is_late), Operation::Cancel { id }, settled).await
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpRequest, Responder, Route, guard, web};
 use futures_util::FutureExt;
-use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::path::{HttpMethod, Operation, ParameterIn};
 use utoipa::openapi::{Components, Paths};
 
 use super::document::{Describe, Description, Doc, NamedSchema, close};
 use super::error::ApiError;
-use super::extract::Permission;
+use super::extract::{Permission, WithoutQuery};
 
 /// A handler's arguments: the first says who may call it, all of them document themselves.
 pub trait Signature: FromRequest {
@@ -77,6 +77,12 @@ struct Entry {
     route: Box<dyn Fn() -> Route + Send + Sync>,
     /// Whether it answers every method, and every path that begins like its own.
     is_for_all: bool,
+}
+
+impl Entry {
+    fn takes_query(&self) -> bool {
+        self.operation.parameters.iter().flatten().any(|parameter| parameter.parameter_in == ParameterIn::Query)
+    }
 }
 
 /// Every operation there is.
@@ -172,7 +178,9 @@ impl Table {
             };
             let tail = entries.iter().any(|entry| entry.is_for_all);
             let pattern = if tail { path.replace('}', ":.*}") } else { path.to_owned() };
-            let mut resource = web::resource(pattern).default_service(web::route().to(refuse));
+            let without_query = entries.iter().filter(|entry| !entry.takes_query()).map(|entry| entry.method.clone()).collect();
+            let mut resource =
+                web::resource(pattern).app_data(WithoutQuery(without_query)).default_service(web::route().to(refuse));
             for entry in entries {
                 resource = resource.route((entry.route)());
             }

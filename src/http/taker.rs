@@ -9,13 +9,14 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 use serde::Serialize;
 
+use super::caller::Caller;
 use super::document::{Describe, Description};
 use super::envelope::{recorded_response, success_body};
 use super::error::ApiError;
 use super::extract::{Fresh, IdempotencyKey, Permit, Write};
 use super::gate::Admission;
-use super::judge::asked_about;
-use super::service::App;
+use super::judge::{asked_about, visible_org};
+use super::service::{App, Service};
 use super::telling::Considered;
 use super::writer::{call_of, still_permitted};
 use crate::domain::ask::{Question, WrittenQuestion};
@@ -104,7 +105,8 @@ impl Taker {
         if is_late { still_permitted::<Write>(&self.service, &self.request).await } else { Ok(()) }
     }
 
-    /// The answer that was given under the idempotency key before; otherwise this error, which is the answer from now on.
+    /// The answer that was given under the idempotency key before, also when the catalogue no longer has what it was about;
+    /// otherwise this error, which is the answer from now on.
     pub async fn repeat_or_fail<F>(self, permit: &Permit<Write>, body: &[u8], error: ApiError) -> Result<Taken<F>, ApiError> {
         match error.to_recorded().filter(|_| self.idempotency_key.is_some()) {
             Some(recorded) => {
@@ -202,6 +204,19 @@ pub struct WrittenTaking {
 }
 
 impl Aim {
+    /// Finds the org as the caller may see it, and then as [`Self::at`].
+    pub async fn find(
+        service: &Service,
+        fresh: &Fresh,
+        caller: &Caller,
+        (org, written): (&OrgId, WrittenTaking),
+        kinds: &[Kind],
+        now: UtcMillis,
+    ) -> Result<Self, ApiError> {
+        let facts = visible_org(service, fresh, caller, org, now).await?;
+        Self::at(fresh, org, &facts, written, kinds, now)
+    }
+
     /// Finds the limit key, checks that what was written fits it, and finds the value that applies to the org at `now`.
     pub fn at(
         fresh: &Fresh,

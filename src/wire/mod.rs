@@ -2,6 +2,7 @@
 //! issue at once, and the schemas that document them.
 
 pub mod difference;
+pub mod document;
 pub mod entries;
 mod issues;
 pub mod limit_key;

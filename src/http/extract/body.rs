@@ -12,7 +12,6 @@ use deserr::Deserr;
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
 use utoipa::ToSchema;
 
 use super::super::caller::{self, Identity};
@@ -128,9 +127,7 @@ fn is_json(request: &HttpRequest) -> bool {
 }
 
 fn parsed<T: Deserr<Issues>>(bytes: &[u8]) -> Result<T, ApiError> {
-    let document: Json = serde_json::from_slice(bytes)
-        .map_err(|error| ApiError::InvalidBody(vec![Issue::new("", format!("is not valid JSON: {error}"))]))?;
-    wire::parse(document).map_err(ApiError::InvalidBody)
+    wire::document::read(bytes).and_then(wire::parse).map_err(ApiError::InvalidBody)
 }
 
 /// A JSON body that must be there and is asked for very often: it is read without a document in between,

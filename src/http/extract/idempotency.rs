@@ -38,6 +38,7 @@ impl Describe for IdempotencyKey {
         description.error("rate_limit_exceeded");
         let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[!-~]{1,255}$"));
         let text = "The same key, route and body replays the first answer, with `Idempotent-Replayed: true`, for 24 hours. \
+                    Bodies are the same if their bytes are. What is refused before it is understood (a body with issues of its own, 401, 403, 413, 415) is not kept. \
                     An answer to an admin write is opened by the credential that it was given to. \
                     A caller that has as many answers kept as it may have is refused with `rate_limit_exceeded` and the bucket `idempotency`.";
         description.header_parameter("Idempotency-Key", text, schema);

@@ -14,4 +14,4 @@ pub use fresh::{Demand, Fresh};
 pub use idempotency::IdempotencyKey;
 pub use path::Path;
 pub use permit::{Admin, Anyone, Permission, Permit, Public, Read, Scope, Write};
-pub use query::{Cursor, DenyStatus, Flag, PageLimit, Paging, Query, Seconds, Sequence, flag, page_of};
+pub use query::{Cursor, DenyStatus, Flag, PageLimit, Paging, Query, Seconds, Sequence, WithoutQuery, flag, page_of};

@@ -12,6 +12,7 @@ use super::super::edge::Seen;
 use super::super::error::ApiError;
 use super::super::guard;
 use super::super::service::App;
+use super::query::refuse_unknown;
 use crate::domain::refusal::{Presented, Refusal};
 
 /// Marks what may stand first in a handler's parameters.
@@ -74,6 +75,7 @@ impl<S: Scope> Permit<S> {
         if S::IS_COUNTED {
             guard::admit_admin(request)?;
         }
+        refuse_unknown(request)?;
         Ok(Self { caller, scope: PhantomData })
     }
 }
@@ -109,7 +111,8 @@ impl FromRequest for Permit<Anyone> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(known_caller(request).map(|caller| Self { caller, scope: PhantomData }))
+        let caller = known_caller(request).and_then(|caller| refuse_unknown(request).map(|()| caller));
+        ready(caller.map(|caller| Self { caller, scope: PhantomData }))
     }
 }
 

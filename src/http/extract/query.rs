@@ -3,6 +3,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
+use actix_web::http::Method;
 use actix_web::{FromRequest, HttpRequest};
 use deserr::{DeserializeError, Deserr, ErrorKind, IntoValue, Value, ValuePointerRef, take_cf_content};
 use serde_json::{Map, Value as Json};
@@ -58,6 +59,30 @@ impl<T: Deserr<Issues> + 'static> FromRequest for Query<T> {
         ready(parsed.map(Self).map_err(ApiError::InvalidQuery))
     }
 }
+
+/// The methods of a path whose operations take no query.
+pub struct WithoutQuery(pub Vec<Method>);
+
+/// Of an operation that takes no query: what would be ignored is refused, like every unknown field.
+pub(super) fn refuse_unknown(request: &HttpRequest) -> Result<(), ApiError> {
+    if request.query_string().is_empty() {
+        return Ok(());
+    }
+    // Whoever may get a thing may ask for its head.
+    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    match request.app_data::<WithoutQuery>() {
+        Some(WithoutQuery(methods)) if methods.contains(method) => {
+            let parsed = document_of(request.query_string()).and_then(wire::parse::<NoParameters>);
+            parsed.map(drop).map_err(ApiError::InvalidQuery)
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What an operation without a query takes in it.
+#[derive(Debug, Deserr)]
+#[deserr(error = Issues, deny_unknown_fields)]
+struct NoParameters {}
 
 impl<T: IntoParams> Describe for Query<T> {
     fn describe(description: &mut Description<'_>) {

@@ -63,6 +63,38 @@ async fn a_key_that_is_given_twice_is_not_guessed_at() {
 }
 
 #[tokio::test]
+async fn a_field_that_is_given_twice_is_not_guessed_at() {
+    let server = Plimsoll::start().await;
+    let admin = server.admin();
+    let key = r#"{"name":"x","scopes":["read"],"scopes":["admin"]}"#;
+    assert_eq!(refused(&admin, "POST", "/v1/admin/api-keys", key).await.issues(), ["scopes"]);
+    let question = r#"{"org":"acme","limitKey":"seats","org":"other"}"#;
+    assert_eq!(refused(&admin, "POST", "/v1/check", question).await.issues(), ["org"]);
+    assert_eq!(refused(&admin, "POST", "/v1/consume", question).await.issues(), ["org"]);
+    let nested = r#"{"tiers":{"free":{"limits":{},"limits":{}}}}"#;
+    assert_eq!(refused(&admin, "PUT", "/v1/admin/catalog", nested).await.issues(), ["tiers.free.limits"]);
+}
+
+#[tokio::test]
+async fn a_query_is_refused_by_every_operation_that_takes_none() {
+    let server = Plimsoll::start().await;
+    let mut probed = 0;
+    for operation in server.document().operations() {
+        let parameters = operation.value["parameters"].as_array().cloned().unwrap_or_default();
+        let is_secured = operation.value["security"].as_array().is_some_and(|ways| ways.iter().any(|way| way != &json!({})));
+        if is_secured && !parameters.iter().any(|parameter| parameter["in"] == "query") {
+            let path = operation.template.replace(['{', '}'], "");
+            let answer = server.admin().request(&operation.method, &format!("{path}?dryRun=true&x=1")).send().await;
+            answer.fails(400, "invalid_query");
+            assert_eq!(answer.issues(), ["dryRun", "x"], "{}", operation.id);
+            server.anonymous().request(&operation.method, &format!("{path}?x=1")).send().await.is(401);
+            probed += 1;
+        }
+    }
+    assert!(probed >= 30, "{probed}");
+}
+
+#[tokio::test]
 async fn values_have_their_form_and_their_range() {
     let server = Plimsoll::start().await;
     let admin = server.admin();

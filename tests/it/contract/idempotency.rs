@@ -141,6 +141,38 @@ async fn a_refused_first_answer_is_replayed_too() {
 }
 
 #[tokio::test]
+async fn the_first_answer_to_a_taking_is_repeated_whatever_became_of_the_catalogue() {
+    let server = Plimsoll::start().await;
+    let admin = server.admin();
+    let routes = ["/v1/consume", "/v1/consume/batch", "/v1/reservations", "/v1/release"];
+    let seats = json!({"org": "acme", "limitKey": "seats"});
+    let items = json!({"org": "acme", "items": [{"limitKey": "seats"}]});
+    let body_for = |route: &str| if route.ends_with("/batch") { items.clone() } else { seats.clone() };
+    let ask = async |key: &str| {
+        let mut answers = Vec::new();
+        for route in routes {
+            answers.push(post(&admin, route, &format!("{key}{}", route.replace('/', "-")), &body_for(route)).await);
+        }
+        answers
+    };
+    let too_early = ask("early").await;
+    too_early.iter().for_each(|answer| drop(answer.fails(404, "not_found")));
+    admin.put_tier("free").await.is(201);
+    admin.put_limit_key("seats", json!({"kind": "count", "default": {"max": 9}})).await.is(201);
+    admin.put_org("acme", "free").await.is(201);
+    for (first, again) in too_early.iter().zip(ask("early").await) {
+        assert_eq!((again.status, &again.text, is_replay(&again)), (404, &first.text, true));
+    }
+    let in_time = ask("in-time").await;
+    assert_eq!(in_time.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200, 200, 201, 200]);
+    admin.post("/v1/admin/limit-keys/seats/archive", json!({})).await.is(200);
+    for (first, again) in in_time.iter().zip(ask("in-time").await) {
+        assert_eq!((again.status, &again.text, is_replay(&again)), (first.status, &first.text, true));
+    }
+    ask("late").await.iter().for_each(|answer| drop(answer.fails(410, "gone")));
+}
+
+#[tokio::test]
 async fn a_caller_with_too_many_keys_is_told_when_to_come_again() {
     let server = Plimsoll::on(Setup::new().variable("PLIMSOLL_IDEMPOTENCY_RECORDS", "2")).await;
     let (admin, body) = (server.admin(), json!({"name": "billing"}));
