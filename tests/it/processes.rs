@@ -1,5 +1,6 @@
 //! Several processes over one PostgreSQL: the same answers and the same guarantees as of one.
 
+mod differential;
 mod oracle;
 mod races;
 
