@@ -3,6 +3,7 @@
 mod differential;
 mod oracle;
 mod races;
+mod told;
 
 use crate::harness::{Postgres, Setup};
 
