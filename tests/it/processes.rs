@@ -2,7 +2,9 @@
 
 mod differential;
 mod oracle;
+mod pgbouncer;
 mod races;
+mod tls;
 mod told;
 
 use crate::harness::{Postgres, Setup};
