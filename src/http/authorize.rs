@@ -325,11 +325,11 @@ pub async fn authorize(
     };
     let (has_older, operation) = (service.older_rate_headers, gate.operation());
     let admission = gate.admission();
-    let view = move |outcome: &Outcome| {
-        gate.count(outcome);
-        answered(&gate, outcome, &telling, has_older)
+    let view = move |outcome: &Outcome, telling: &Telling| {
+        gate.count(outcome, telling);
+        answered(&gate, outcome, telling, has_older)
     };
-    taker.run_if(&permit, (&bytes, is_late), (Some(admission), operation), view).await
+    taker.tell_if(&permit, (&bytes, is_late), (Some(admission), operation), telling, view).await
 }
 
 fn answered(gate: &Gate, outcome: &Outcome, telling: &Telling, has_older: bool) -> Option<Recorded> {

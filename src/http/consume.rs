@@ -11,7 +11,7 @@ use super::document::{Description, Doc};
 use super::envelope::{envelope, null};
 use super::error::ApiError;
 use super::extract::{Body, Demand, Fresh, HotBody, Permit, Query, Write};
-use super::judge::{count, visible_org};
+use super::judge::visible_org;
 use super::routes::TAKING;
 use super::service::Service;
 use super::taker::{Aim, Taken, TakenForm, Taker, WrittenTaking, answer, denial_answer};
@@ -114,13 +114,13 @@ pub async fn consume(
         Err(error) => return taker.repeat_or_fail(&permit, &body.bytes, error).await,
     };
     let operation = Operation::Consume { org, takings: vec![aim.taking.clone()] };
-    let view = move |outcome: &Outcome| {
+    let view = move |outcome: &Outcome, telling: &Telling| {
         let Outcome::Consumed(decisions) = outcome else { return None };
         let decision = decisions.first()?;
-        count(&service, &aim.taking.limit_key, decision, now);
-        decided(&aim, decision, &telling)
+        telling.count(&aim.taking.limit_key, decision);
+        decided(&aim, decision, telling)
     };
-    taker.run(&permit, (&body.bytes, body.is_late), operation, view).await
+    taker.tell(&permit, (&body.bytes, body.is_late), operation, telling, view).await
 }
 
 /// The answer to a taking of one.
@@ -258,14 +258,14 @@ pub async fn batch(
     let takings = aims.iter().map(|aim| aim.taking.clone()).collect();
     let operation = Operation::Consume { org: org.clone(), takings };
     let revision = fresh.revision;
-    let view = move |outcome: &Outcome| {
+    let view = move |outcome: &Outcome, telling: &Telling| {
         let Outcome::Consumed(decisions) = outcome else { return None };
         for (aim, decision) in aims.iter().zip(decisions) {
-            count(&service, &aim.taking.limit_key, decision, now);
+            telling.count(&aim.taking.limit_key, decision);
         }
-        decided_together((&org, revision), &aims, decisions, &telling)
+        decided_together((&org, revision), &aims, decisions, telling)
     };
-    taker.run(&permit, (&body.bytes, body.is_late), operation, view).await
+    taker.tell(&permit, (&body.bytes, body.is_late), operation, telling, view).await
 }
 
 /// What the items are about; what is wrong with them is named for all of them at once.

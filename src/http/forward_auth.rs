@@ -230,11 +230,12 @@ async fn judged(demand: &Demand, query: ForwardQuery, service: App, request: &Ht
     };
     let gate = Gate::open(service, &fresh, key.clone().ok(), &customers, Wanted::default(), now).await?;
     let outcome = if gate.passes().await { service.ledger.run(gate.operation()).await? } else { Outcome::Withheld };
-    gate.count(&outcome);
+    let telling = Telling::plain(now, (service, "forwardAuth"));
+    gate.count(&outcome, &telling);
     let verdict = gate.verdict(&outcome);
     let mut headers = verdict.rate_headers(now, service.older_rate_headers);
-    let telling = Telling::plain(now, (service, "forwardAuth"));
     headers.extend(verdict.receipts(&gate, &telling).map(|id| (RECEIPT, id.to_string())));
+    telling.tell();
     headers.extend(verdict.is_degraded.then(|| (DEGRADED, LIMITER.to_owned())));
     Ok(match verdict.refusal {
         Some(refusal) => {

@@ -9,7 +9,7 @@ use super::extract::Fresh;
 use super::judge::{asked_about, asked_of, count, judge, known_org, note_strength};
 use super::service::App;
 use super::taker::{Aim, WrittenTaking};
-use super::telling::Considered;
+use super::telling::{Considered, Telling};
 use super::windows;
 use crate::domain::api_key::{ApiKey, own_rate};
 use crate::domain::ask::{Question, WrittenQuestion};
@@ -284,10 +284,10 @@ impl Gate {
     }
 
     /// Counts in the metrics what came of the operation.
-    pub fn count(&self, outcome: &Outcome) {
+    pub fn count(&self, outcome: &Outcome, telling: &Telling) {
         if let Outcome::Consumed(decisions) = outcome {
             for (aim, decision) in self.takings.iter().zip(decisions) {
-                count(&self.service, &aim.taking.limit_key, decision, self.now);
+                telling.count(&aim.taking.limit_key, decision);
             }
         }
     }

@@ -167,5 +167,10 @@ pub fn note_strength(service: &Service, is_degraded: bool) {
 
 /// Counts a decision in the metrics.
 pub fn count(service: &Service, limit_key: &LimitKey, decision: &Decision, now: UtcMillis) {
-    service.metrics.decided(limit_key, decision.refusal.as_ref().map_or("allowed", Refusal::code), now);
+    service.metrics.decided(limit_key, outcome_of(decision), now);
+}
+
+/// What the metrics call a decision.
+pub fn outcome_of(decision: &Decision) -> &'static str {
+    decision.refusal.as_ref().map_or("allowed", Refusal::code)
 }

@@ -60,7 +60,8 @@ pub struct Refused<'a> {
     pub considered: Option<&'a Considered<'a>>,
 }
 
-struct Noted {
+/// The same, kept.
+pub struct Noted {
     id: RecordId,
     operation: &'static str,
     now: UtcMillis,
@@ -91,10 +92,8 @@ impl Receipts {
     }
 
     /// Notes a refusal, and says whether there was room.
-    pub fn note(&self, refused: &Refused<'_>) -> bool {
-        let Ok(place) = self.0.try_reserve() else { return false };
-        place.send(Message::Noted(Box::new(Noted::of(refused))));
-        true
+    pub fn note(&self, noted: Box<Noted>) -> bool {
+        self.0.try_send(Message::Noted(noted)).is_ok()
     }
 
     /// Waits until what was noted before is written, or could not be.
@@ -108,7 +107,8 @@ impl Receipts {
 }
 
 impl Noted {
-    fn of(refused: &Refused<'_>) -> Self {
+    /// Keeps what the receipt is written from.
+    pub fn of(refused: &Refused<'_>) -> Self {
         let Refused { id, operation, now, org, revision, refusal, considered } = *refused;
         Self {
             id: id.clone(),

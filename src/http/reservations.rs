@@ -17,7 +17,6 @@ use super::document::{Description, Doc, NamedSchema};
 use super::envelope::{Data, envelope, null};
 use super::error::ApiError;
 use super::extract::{Body, Demand, OptionalBody, Path, Permit, Query, Read, Write};
-use super::judge::count;
 use super::routes::TAKING;
 use super::service::App;
 use super::taker::{Aim, Taken, TakenForm, Taker, WrittenTaking, answer};
@@ -153,17 +152,17 @@ pub async fn reserve(
     };
     let id = ReservationId { org, number: Uuid::now_v7().as_u128() };
     let operation = Operation::Reserve { id, taking: aim.taking.clone(), ttl_seconds };
-    let view = move |outcome: &Outcome| {
+    let view = move |outcome: &Outcome, telling: &Telling| {
         let Outcome::Reserved(decision, reservation) = outcome else { return None };
-        count(&service, &aim.taking.limit_key, decision, now);
+        telling.count(&aim.taking.limit_key, decision);
         let Some(Reservation { id, created_at, expires_at, .. }) = reservation else {
-            return decided(&aim, decision, &telling);
+            return decided(&aim, decision, telling);
         };
         let decision = telling.view(0, &aim.considered(decision, Effect::Held));
         let (created_at, expires_at) = (*created_at, *expires_at);
         Some(answer(201, &ReservedView { id, status: Status::Held, created_at, expires_at, decision }))
     };
-    taker.run(&permit, (&body.bytes, body.is_late), operation, view).await
+    taker.tell(&permit, (&body.bytes, body.is_late), operation, telling, view).await
 }
 
 /// A reservation.

@@ -17,7 +17,7 @@ use super::extract::{Fresh, IdempotencyKey, Permit, Write};
 use super::gate::Admission;
 use super::judge::{asked_about, visible_org};
 use super::service::{App, Service};
-use super::telling::Considered;
+use super::telling::{Considered, Telling};
 use super::writer::{call_of, still_permitted};
 use crate::domain::ask::{Question, WrittenQuestion};
 use crate::domain::bound::Quantity;
@@ -66,7 +66,42 @@ impl Taker {
         self.run_if(permit, body, (None, operation), view).await
     }
 
-    /// The same for an operation that is to be admitted first, once it is known that the call is not a repetition.
+    /// The same for an operation of which more is told than its answer. `view` may write the answer several times, before one of them is
+    /// given: what it tells of the others is not told.
+    pub async fn tell<F>(
+        self,
+        permit: &Permit<Write>,
+        body: (&[u8], bool),
+        operation: Operation,
+        telling: Telling,
+        view: impl Fn(&Outcome, &Telling) -> Option<Recorded> + Send + Sync + 'static,
+    ) -> Result<Taken<F>, ApiError> {
+        self.tell_if(permit, body, (None, operation), telling, view).await
+    }
+
+    /// The same for an operation that is to be admitted first.
+    pub async fn tell_if<F>(
+        self,
+        permit: &Permit<Write>,
+        body: (&[u8], bool),
+        operation: (Option<Admission>, Operation),
+        telling: Telling,
+        view: impl Fn(&Outcome, &Telling) -> Option<Recorded> + Send + Sync + 'static,
+    ) -> Result<Taken<F>, ApiError> {
+        let telling = Arc::new(telling);
+        let written = Arc::clone(&telling);
+        let view = move |outcome: &Outcome| {
+            written.begin();
+            view(outcome, &written)
+        };
+        let taken = self.run_if(permit, body, operation, view).await?;
+        if !taken.kept.is_replay {
+            telling.tell();
+        }
+        Ok(taken)
+    }
+
+    /// Like [`Self::run`] for an operation that is to be admitted first, once it is known that the call is not a repetition.
     pub async fn run_if<F>(
         self,
         permit: &Permit<Write>,

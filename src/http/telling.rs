@@ -1,6 +1,6 @@
 //! How a taking is told: plainly, explained, or as the response for the product's customer; and the receipt that a refusal leaves.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use uuid::Uuid;
 
@@ -8,11 +8,13 @@ use super::check::{Enforce, Form};
 use super::decision_view::{DecisionView, Shown};
 use super::error::ApiError;
 use super::extract::Fresh;
-use super::receipts::Refused;
+use super::judge::outcome_of;
+use super::receipts::{Noted, Refused};
 use super::service::App;
 use crate::domain::ask::Question;
 use crate::domain::decision::Decision;
 use crate::domain::explain::{Case, Effect, Explanation, Grounds, explain};
+use crate::domain::limit_key::LimitKey;
 use crate::domain::names::{OrgId, RecordId};
 use crate::domain::refusal::Refusal;
 use crate::domain::time::UtcMillis;
@@ -62,6 +64,20 @@ pub struct Telling {
     catalogue: Option<Arc<Catalogue>>,
     /// The id of the first receipt, made when there is a refusal. An answer that is written again has the same ones.
     first: OnceLock<Uuid>,
+    beside: Mutex<Beside>,
+}
+
+/// What an answer tells beside itself. It is told once the answer is given: one that is written again, because another process was
+/// faster, tells nothing of what it was before.
+struct Beside {
+    counted: Vec<(Arc<LimitKey>, &'static str)>,
+    receipts: Vec<Box<Noted>>,
+}
+
+impl Beside {
+    const fn new() -> Self {
+        Self { counted: Vec::new(), receipts: Vec::new() }
+    }
 }
 
 impl Telling {
@@ -74,7 +90,15 @@ impl Telling {
 
     /// Without an explanation.
     pub const fn plain(now: UtcMillis, (service, operation): (App, &'static str)) -> Self {
-        Self { service, operation, form: Form::Plain, now, catalogue: None, first: OnceLock::new() }
+        Self {
+            service,
+            operation,
+            form: Form::Plain,
+            now,
+            catalogue: None,
+            first: OnceLock::new(),
+            beside: Mutex::new(Beside::new()),
+        }
     }
 
     /// Whether a refusal is the response itself.
@@ -123,9 +147,35 @@ impl Telling {
     ) -> Option<RecordId> {
         let id = self.id_of(place)?;
         let (operation, now) = (self.operation, self.now);
-        if !self.service.receipts.note(&Refused { id: &id, operation, now, org, revision, refusal, considered }) {
-            self.service.metrics.receipts_dropped(1);
-        }
+        let refused = Refused { id: &id, operation, now, org, revision, refusal, considered };
+        self.beside().receipts.push(Box::new(Noted::of(&refused)));
         Some(id)
+    }
+
+    /// Counts a decision in the metrics.
+    pub fn count(&self, limit_key: &Arc<LimitKey>, decision: &Decision) {
+        self.beside().counted.push((Arc::clone(limit_key), outcome_of(decision)));
+    }
+
+    /// An answer is written, perhaps in place of another that is not given.
+    pub fn begin(&self) {
+        *self.beside() = Beside::new();
+    }
+
+    /// The answer is given: what was noted beside it is so.
+    pub fn tell(&self) {
+        let Beside { counted, receipts } = std::mem::replace(&mut *self.beside(), Beside::new());
+        for (limit_key, outcome) in counted {
+            self.service.metrics.decided(&limit_key, outcome, self.now);
+        }
+        for receipt in receipts {
+            if !self.service.receipts.note(receipt) {
+                self.service.metrics.receipts_dropped(1);
+            }
+        }
+    }
+
+    fn beside(&self) -> MutexGuard<'_, Beside> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

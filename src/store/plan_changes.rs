@@ -138,7 +138,7 @@ async fn in_use(db: &impl ConnectionTrait, changes: &[Change]) -> Result<Vec<Iss
 }
 
 async fn tier_user(db: &impl ConnectionTrait, name: &TierName) -> Result<Option<String>, StoreError> {
-    let orgs = org::Entity::find().filter(org::Column::Tier.eq(name.as_str())).limit(1);
+    let orgs = org::Entity::find().filter(org::Column::Tier.eq(name.as_str())).order_by_asc(org::Column::Id).limit(1);
     Ok(orgs.one(db).await?.map(|org| format!("the org {} has it", org.id)))
 }
 
@@ -155,12 +155,14 @@ async fn limit_key_user(db: &impl ConnectionTrait, name: &LimitKeyName) -> Resul
 
 /// Some org that has an override for this limit key.
 async fn overridden_org(db: &impl ConnectionTrait, name: &LimitKeyName) -> Result<Option<String>, StoreError> {
-    let held = org_override::Entity::find().filter(org_override::Column::LimitKey.eq(name.as_str())).limit(1);
+    let held = org_override::Entity::find().filter(org_override::Column::LimitKey.eq(name.as_str()));
+    let held = held.order_by_asc(org_override::Column::Org).limit(1);
     Ok(held.one(db).await?.map(|row| row.org))
 }
 
 /// Some API key that has a rate of its own for this limit key.
 pub(super) async fn rate_holder(db: &impl ConnectionTrait, name: &LimitKeyName) -> Result<Option<String>, StoreError> {
-    let rates = api_key_rate::Entity::find().filter(api_key_rate::Column::LimitKey.eq(name.as_str())).limit(1);
+    let rates = api_key_rate::Entity::find().filter(api_key_rate::Column::LimitKey.eq(name.as_str()));
+    let rates = rates.order_by_asc(api_key_rate::Column::KeyId).limit(1);
     Ok(rates.one(db).await?.map(|row| row.key_id))
 }

@@ -19,6 +19,9 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 /// The longest that a change of the catalogue, or a step of housekeeping, may take.
 pub(super) const CHANGE_DEADLINE: Duration = Duration::from_secs(10);
 
+/// The longest that a process may do nothing while it brings the schema up to date.
+const SCHEMA_IDLE: Duration = Duration::from_secs(60);
+
 /// How a server is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
@@ -67,8 +70,8 @@ impl Purpose {
             Self::Takings => (deadline, deadline, deadline.saturating_mul(2)),
             Self::Questions | Self::Listener => (deadline.saturating_mul(2), deadline, deadline.saturating_mul(2)),
             Self::Changes => (CHANGE_DEADLINE, CHANGE_DEADLINE, CHANGE_DEADLINE),
-            // Others may be at it, however long it takes.
-            Self::Schema => (Duration::ZERO, Duration::ZERO, Duration::ZERO),
+            // Others may be at it, however long it takes; but who vanished in the midst of it is not waited for.
+            Self::Schema => (Duration::ZERO, Duration::ZERO, SCHEMA_IDLE),
         };
         [("statement_timeout", statement), ("lock_timeout", lock), ("idle_in_transaction_session_timeout", idle)]
             .map(|(name, limit)| (name, limit.as_millis().to_string()))
@@ -144,6 +147,7 @@ impl Server {
 }
 
 async fn migrate(connection: &DatabaseConnection) -> Result<(), Trouble> {
+    check_session(connection).await?;
     let transaction = connection.begin().await?;
     let lock = format!("SELECT pg_advisory_xact_lock({APPLICATION_ID})");
     transaction.execute_unprepared(&lock).await?;
@@ -153,19 +157,38 @@ async fn migrate(connection: &DatabaseConnection) -> Result<(), Trouble> {
     Ok(transaction.commit().await?)
 }
 
+/// Says so when a connection is not set as it was asked to be, before anything is prepared on one that may be another's next.
+async fn check_session(connection: &DatabaseConnection) -> Result<(), Trouble> {
+    let expected = SCHEMA_IDLE.as_millis();
+    let set = "(SELECT setting FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout')";
+    let check = format!("DO $$ BEGIN IF {set} <> '{expected}' THEN RAISE 'a pooler is on the way'; END IF; END $$");
+    match connection.execute_unprepared(&check).await {
+        Err(error) if error.to_string().contains("a pooler is on the way") => Err(Trouble::Problem(POOLER.to_owned())),
+        checked => Ok(checked.map(drop)?),
+    }
+}
+
+/// What is wrong with a way that hands connections round.
+const POOLER: &str = "does not keep the settings of a session: is there a PgBouncer on the way? Plimsoll needs its connections to \
+    PostgreSQL for itself, and has few; let the URL name the server itself";
+
 /// Texts are compared byte by byte, as in the embedded database and in this program, whatever language the server speaks.
 const COLLATE: &str = "DO $$ DECLARE found record; BEGIN FOR found IN \
     SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema() \
     AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C' AND table_name <> 'seaql_migrations' \
+    AND table_name IN (SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND pg_has_role(tableowner, 'USAGE')) \
     LOOP EXECUTE format('ALTER TABLE %I ALTER COLUMN %I TYPE text COLLATE \"C\"', found.table_name, found.column_name); \
     END LOOP; END $$";
+
+/// What is in the schema before ours, but for what extensions have brought.
+const FOREIGN: &str = "SELECT count(*) FROM pg_class c WHERE relnamespace = current_schema()::regnamespace \
+    AND relkind IN ('r', 'p', 'v', 'm', 'f') AND to_regclass('seaql_migrations') IS NULL AND NOT EXISTS \
+    (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')";
 
 /// Refuses a schema that holds another program's tables, before anything is made in it.
 async fn check_owner(db: &impl ConnectionTrait) -> Result<(), Trouble> {
     check_versions(db, false).await?;
-    let sql = "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema() \
-        AND to_regclass('seaql_migrations') IS NULL";
-    let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+    let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), FOREIGN)).await?;
     match row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0))? {
         0 => Ok(()),
         _ => Err(Trouble::Problem("holds tables of another program: Plimsoll needs a schema of its own".to_owned())),

@@ -17,6 +17,10 @@ const POLL: Duration = Duration::from_millis(400);
 /// How soon a server that is down is asked again.
 const RETRY: Duration = Duration::from_millis(100);
 const REVISION: &str = "SELECT value FROM catalogue_revision WHERE id = 1";
+/// Whether a commit of ours waits for a synchronous standby, and for how many milliseconds it may: nothing else ends that wait, so
+/// each attempt more would leave one more connection behind.
+const STANDS_STILL: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = current_user AND wait_event = 'SyncRep' \
+    AND state_change < now() - $1 * interval '1 millisecond')";
 
 /// When the server was last asked for its revision, and what it said.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +71,9 @@ impl Store {
                 Some(revision) => {
                     *seen.lock() = Seen { at, revision };
                     self.announce(revision);
-                    health.recover();
+                    if health.is_down() && !stands_still(health, &mut listener).await {
+                        health.recover();
+                    }
                 }
                 None => fail(health),
             }
@@ -110,6 +116,21 @@ async fn ask(server: &Server, health: &Health, listener: &mut Option<PgListener>
         *listener = None;
     }
     None
+}
+
+/// Whether the server answers reads, and acknowledges no commit.
+async fn stands_still(health: &Health, listener: &mut Option<PgListener>) -> bool {
+    let Some(open) = listener else { return true };
+    let half = i64::try_from(health.deadline.as_millis()).unwrap_or(i64::MAX).saturating_div(2);
+    match timeout(health.deadline, query_scalar(STANDS_STILL).bind(half).fetch_one(open)).await {
+        Ok(Ok(stands_still)) => stands_still,
+        // One that cannot say it acknowledges as far as is known.
+        Ok(Err(_)) => false,
+        Err(_) => {
+            *listener = None;
+            true
+        }
+    }
 }
 
 async fn ask_once(server: &Server, listener: &mut Option<PgListener>) -> Result<i64, DbErr> {

@@ -1,7 +1,14 @@
 //! Several processes over one PostgreSQL: the same answers and the same guarantees as of one.
 
+mod differential;
+mod fresh;
 mod oracle;
+mod pgbouncer;
 mod races;
+mod schema;
+mod statements;
+mod tls;
+mod told;
 
 use crate::harness::{Postgres, Setup};
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use entity::{limit_key, limit_key_use, org_override, tier_limit};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::super::plan_changes::rate_holder;
 use super::super::{Command, Created, StoreError, Stored, WriteTx};
@@ -103,7 +103,7 @@ impl Command for DeleteLimitKey {
             return Err(StoreError::Conflict(refusal));
         }
         let replaced = limit_key::Entity::find().filter(limit_key::Column::Replacement.eq(self.name.as_str()));
-        if let Some(other) = replaced.one(tx.db()).await? {
+        if let Some(other) = replaced.order_by_asc(limit_key::Column::Name).limit(1).one(tx.db()).await? {
             let refusal = format!("The limit key {} is in use: it is the replacement of {}", self.name, other.name);
             return Err(StoreError::Conflict(refusal));
         }
@@ -114,12 +114,13 @@ impl Command for DeleteLimitKey {
 
 /// Some tier, org or API key that holds a value for this limit key, as a sentence names it.
 async fn value_holder(tx: &WriteTx, name: &LimitKeyName) -> Result<Option<String>, StoreError> {
-    let tiers = tier_limit::Entity::find().filter(tier_limit::Column::LimitKey.eq(name.as_str())).limit(1);
-    if let Some(row) = tiers.one(tx.db()).await? {
+    let tiers = tier_limit::Entity::find().filter(tier_limit::Column::LimitKey.eq(name.as_str()));
+    // Which of them is named is no database's choice.
+    if let Some(row) = tiers.order_by_asc(tier_limit::Column::Tier).limit(1).one(tx.db()).await? {
         return Ok(Some(format!("the tier {}", row.tier)));
     }
-    let overrides = org_override::Entity::find().filter(org_override::Column::LimitKey.eq(name.as_str())).limit(1);
-    if let Some(row) = overrides.one(tx.db()).await? {
+    let overrides = org_override::Entity::find().filter(org_override::Column::LimitKey.eq(name.as_str()));
+    if let Some(row) = overrides.order_by_asc(org_override::Column::Org).limit(1).one(tx.db()).await? {
         return Ok(Some(format!("an override of the org {}", row.org)));
     }
     Ok(rate_holder(tx.db(), name).await?.map(|key| format!("the API key {key}")))

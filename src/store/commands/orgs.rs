@@ -1,7 +1,7 @@
 //! Changes of orgs.
 
 use entity::{api_key, org_override, reservation, usage};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, Statement};
 use serde_json::{Map, Value as Json};
 
 use super::super::rows::Record;
@@ -52,10 +52,11 @@ impl Command for DeleteOrg {
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
         let before = tx.target::<Org>(self.id.as_str()).await?;
         let overrides = org_override::Entity::find().filter(org_override::Column::Org.eq(self.id.as_str()));
-        for row in overrides.all(tx.db()).await? {
+        for row in overrides.order_by_asc(org_override::Column::Id).all(tx.db()).await? {
             tx.note_deletion(&OverrideInfo::from_row(&row)?);
         }
-        let keys = api_key::Entity::find().filter(api_key::Column::Org.eq(self.id.as_str())).all(tx.db()).await?;
+        let keys = api_key::Entity::find().filter(api_key::Column::Org.eq(self.id.as_str()));
+        let keys = keys.order_by_asc(api_key::Column::Id).all(tx.db()).await?;
         for keys in keys.chunks(KEYS_AT_ONCE) {
             for key in queries::api_keys(tx.db(), keys, tx.now()).await? {
                 tx.note_deletion(&key.value);

@@ -1,7 +1,7 @@
 //! Changes of the product's own scopes.
 
 use entity::api_key_scope;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::super::{Command, Created, ScopeInfo, StoreError, Stored, WriteTx};
 use crate::domain::names::ScopeName;
@@ -40,8 +40,8 @@ impl Command for DeleteScope {
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
         check_own(&self.name)?;
         let before = tx.target::<ScopeInfo>(self.name.as_str()).await?;
-        let holders = api_key_scope::Entity::find().filter(api_key_scope::Column::Scope.eq(self.name.as_str())).limit(1);
-        if let Some(holder) = holders.one(tx.db()).await? {
+        let holders = api_key_scope::Entity::find().filter(api_key_scope::Column::Scope.eq(self.name.as_str()));
+        if let Some(holder) = holders.order_by_asc(api_key_scope::Column::KeyId).limit(1).one(tx.db()).await? {
             let refusal = format!("The scope {} is in use: the API key {} holds it", self.name, holder.key_id);
             return Err(StoreError::Conflict(refusal));
         }

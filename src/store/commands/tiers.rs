@@ -1,7 +1,7 @@
 //! Changes of tiers and of what they say.
 
 use entity::{org, tier_limit};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::super::rows::Record;
 use super::super::{Command, Created, Object, StoreError, Stored, TierInfo, TierLimit, WriteTx};
@@ -38,12 +38,13 @@ impl Command for DeleteTier {
 
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
         let before = tx.target::<TierInfo>(self.name.as_str()).await?;
-        let orgs = org::Entity::find().filter(org::Column::Tier.eq(self.name.as_str())).limit(1);
+        let orgs = org::Entity::find().filter(org::Column::Tier.eq(self.name.as_str())).order_by_asc(org::Column::Id).limit(1);
         if let Some(org) = orgs.one(tx.db()).await? {
             return Err(StoreError::Conflict(format!("The tier {} is in use: the org {} has it", self.name, org.id)));
         }
         let own = tier_limit::Entity::find().filter(tier_limit::Column::Tier.eq(self.name.as_str()));
-        for row in own.all(tx.db()).await? {
+        // In an order that is no database's own.
+        for row in own.order_by_asc(tier_limit::Column::LimitKey).all(tx.db()).await? {
             tx.note_deletion(&TierLimit::from_row(&row)?);
         }
         tx.delete(&before.value).await?;
