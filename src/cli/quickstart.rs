@@ -4,6 +4,7 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Map;
 
+use super::remote::Remote;
 use super::say;
 use crate::by_hand::{self, apply_text};
 use crate::config::ServeSettings;
@@ -20,6 +21,16 @@ const ORGS: [(&str, &str, &str); 3] = [
     ("demo-free", "free", "Demo on Free"),
     ("demo-starter", "starter", "Demo on Starter"),
     ("demo-ultra", "ultra", "Demo on Ultra"),
+];
+
+/// What they use, so that there is something to see: nobody is over a limit, but some would be in a smaller tier.
+const USAGE: [(&str, &str, u64); 6] = [
+    ("demo-free", "max_members_per_org", 2),
+    ("demo-starter", "max_creators_per_org", 41),
+    ("demo-starter", "max_members_per_org", 4),
+    ("demo-ultra", "max_creators_per_org", 120),
+    ("demo-ultra", "max_members_per_org", 18),
+    ("demo-ultra", "max_projects_per_org", 4),
 ];
 
 /// Where the quick start keeps its data: in a file of its own, so that it never mixes with another.
@@ -46,21 +57,27 @@ pub(super) async fn run(mut settings: ServeSettings, database: QuickstartDatabas
     let store = Store::open(&database.database_url, Access::ReadWrite).await.map_err(|error| error.to_string())?;
     let prepared = prepare(&store).await;
     store.close().await.map_err(|error| error.to_string())?;
-    prepared?;
+    let new = prepared?;
     drop(store);
     let started = server::start(&settings, &database.database_url).await?;
+    let service = Remote::own(started.running.address, admin_key.clone())?;
+    for (org, limit_key, current) in USAGE.into_iter().filter(|(org, ..)| new.contains(org)) {
+        service.reconcile(org, limit_key, current).await?;
+    }
     say(&welcome(&format!("http://{}", started.running.address), &admin_key))?;
     started.running.until_stopped().await
 }
 
-async fn prepare(store: &Store) -> Result<(), String> {
+/// Sees to it that there are the plan and the orgs. Answers which orgs are new.
+async fn prepare(store: &Store) -> Result<Vec<&'static str>, String> {
+    let mut new = Vec::new();
     let (plan, _) = store.plan().await.map_err(|error| error.to_string())?;
     // What was changed since the first start stays.
     if plan.limit_keys.is_empty() {
         apply_text(store, PLAN).await?;
     }
-    for (id, tier, name) in ORGS {
-        let id = OrgId::parse(id).map_err(|invalid| invalid.0)?;
+    for (org, tier, name) in ORGS {
+        let id = OrgId::parse(org).map_err(|invalid| invalid.0)?;
         match store.org(&id).await {
             Ok(_) => continue,
             Err(StoreError::NotFound(_)) => {}
@@ -69,8 +86,9 @@ async fn prepare(store: &Store) -> Result<(), String> {
         let tier = TierName::parse(tier).map_err(|invalid| invalid.0)?;
         let command = PutOrg { id, tier, name: name.to_owned(), metadata: Map::new() };
         store.run(by_hand::context(), command).await.map_err(|error| error.to_string())?;
+        new.push(org);
     }
-    Ok(())
+    Ok(new)
 }
 
 fn welcome(address: &str, admin_key: &SecretString) -> String {

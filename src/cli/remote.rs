@@ -1,13 +1,14 @@
 //! The catalogue of a running service, over HTTP.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::{Client, Method, Response, StatusCode, redirect};
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::catalog_file::Compared;
 use crate::by_hand::CHANGED;
@@ -36,10 +37,7 @@ impl ServerSettings {
         let Some(server) = &self.server else { return Ok(None) };
         let key = secret_of(self.api_key.as_ref(), self.api_key_file.as_deref(), "PLIMSOLL_API_KEY")?;
         let key = key.ok_or("PLIMSOLL_SERVER is set, but neither PLIMSOLL_API_KEY nor PLIMSOLL_API_KEY_FILE is")?;
-        // A credential is for the address that was given: it follows nobody elsewhere.
-        let client = Client::builder().redirect(redirect::Policy::none()).referer(false).timeout(PATIENCE).build();
-        let client = client.map_err(|error| format!("HTTP cannot be used: {error}"))?;
-        Ok(Some(Remote { client, server: server.trim_end_matches('/').to_owned(), key }))
+        Remote::by(Client::builder(), server.trim_end_matches('/').to_owned(), key).map(Some)
     }
 }
 
@@ -57,6 +55,24 @@ struct Answer {
 }
 
 impl Remote {
+    fn by(client: ClientBuilder, server: String, key: SecretString) -> Result<Self, String> {
+        // A credential is for the address that was given: it follows nobody elsewhere.
+        let client = client.redirect(redirect::Policy::none()).referer(false).timeout(PATIENCE).build();
+        let client = client.map_err(|error| format!("HTTP cannot be used: {error}"))?;
+        Ok(Self { client, server, key })
+    }
+
+    /// A service of this very process: nothing is on the way to it.
+    pub(super) fn own(address: SocketAddr, key: SecretString) -> Result<Self, String> {
+        Self::by(Client::builder().no_proxy(), format!("http://{address}"), key)
+    }
+
+    /// Tells it the true count of what an org uses.
+    pub(super) async fn reconcile(&self, org: &str, limit_key: &str, current: u64) -> Result<(), String> {
+        let path = format!("/v1/orgs/{org}/usage/{limit_key}");
+        self.asked(Method::PUT, &path, Some(&json!({"current": current})), None).await.map(drop)
+    }
+
     /// Its catalogue as a document.
     pub(super) async fn catalog(&self) -> Result<Json, String> {
         Ok(self.asked(Method::GET, "/v1/admin/catalog", None, None).await?.data)

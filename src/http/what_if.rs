@@ -154,7 +154,7 @@ pub const LIMIT: Doc = Doc {
            Judged by the very rules of `check`, over what is used and held now, of quotas in the present window. Nothing is changed. Nobody is ever over a rate, a \
            retention, an interval or a feature.\n\nOver is who has more than is allowed: what is there stays, and only what is new is refused.",
     examples: &[
-        ("three creators on Free", r#"{"tier":"free","limitKey":"max_creators_per_org","value":{"max":3}}"#),
+        ("one member on Free", r#"{"tier":"free","limitKey":"max_members_per_org","value":{"max":1}}"#),
         ("another default", r#"{"tier":null,"limitKey":"max_creators_per_org","value":{"max":1}}"#),
     ],
     errors: &["not_found", "gone"],

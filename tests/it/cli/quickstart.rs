@@ -102,6 +102,20 @@ async fn the_quick_start_keeps_its_data_in_a_file_of_its_own() {
     assert!(!server.database().exists());
 }
 
+#[tokio::test]
+async fn a_smaller_plan_would_hit_somebody_of_the_quick_start() {
+    let (server, _) = started(Setup::new()).await;
+    let mut asked = 0;
+    for operation in server.document().operations().iter().filter(|operation| operation.template.contains("/what-if/")) {
+        let examples = operation.value["requestBody"]["content"]["application/json"]["examples"].as_object().expect("examples");
+        let answer = server.admin().post(&operation.template, examples["00"]["value"].clone()).await;
+        let hit = answer.is(200).data()["orgs"][0]["limits"][0]["excess"].as_u64();
+        assert!(hit.is_some_and(|excess| excess > 0), "{}: {}", operation.id, answer.text);
+        asked += 1;
+    }
+    assert_eq!(asked, 3);
+}
+
 /// The path of an operation with the examples of its variable parts, if each has one.
 fn example_path(operation: &Operation) -> Option<String> {
     let parameters = operation.value["parameters"].as_array().cloned().unwrap_or_default();
