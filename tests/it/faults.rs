@@ -1,6 +1,7 @@
 //! Several processes on one PostgreSQL, and what becomes of their answers when one of them, the server or the way to it fails.
 
 mod backends;
+mod bystander;
 mod failover;
 mod hangups;
 mod load;

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, block_in_place};
 
-use super::scene::{Scene, durable, is_quiet};
+use super::scene::{Scene, durable, is_quiet, patient};
 use crate::crash::lost::{Reset, ask, hang_up, written};
 use crate::crash::random::Random;
 use crate::crash::{current, taking};
@@ -90,7 +90,7 @@ async fn assert_served(actor: &Actor) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn two_thousand_clients_hang_up_at_random_moments_and_the_pools_stay_clean() {
     let postgres = durable();
-    let scene = Scene::start(&postgres, 2, MAX).await;
+    let scene = Scene::with(&postgres, 2, MAX, patient).await;
     let addresses: Vec<SocketAddr> = scene.servers.iter().map(crate::harness::Plimsoll::address).collect();
     hang_ups(&addresses).await;
     for server in &scene.servers {

@@ -1,9 +1,8 @@
 //! The schema: made once however many processes start, whole or not at all, and never worked on by a program that does not know it.
 
 use std::process::Child;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, mpsc};
 
 use migration::SCHEMA_VERSION;
 
@@ -39,17 +38,19 @@ impl Running {
     }
 }
 
-/// A slow way to the database, and whether it has seen a late step.
-fn slow_way(postgres: &Postgres) -> (Proxy, Arc<AtomicBool>) {
+/// A way to the database, whether it has seen a late step, and what holds that step back for as long as it is kept.
+fn held_way(postgres: &Postgres) -> (Proxy, Arc<AtomicBool>, mpsc::Sender<()>) {
     let (proxy, is_late) = (Proxy::to(postgres.address()), Arc::new(AtomicBool::new(false)));
-    proxy.delay(Duration::from_millis(5));
-    let seen = Arc::clone(&is_late);
-    // It only looks.
+    let (seen, (hold, held)) = (Arc::clone(&is_late), mpsc::channel());
+    // It only looks, and waits.
     proxy.lose(1, move |text| {
-        seen.fetch_or(text.contains(LATE), Ordering::SeqCst);
+        if text.contains(LATE) {
+            seen.store(true, Ordering::SeqCst);
+            held.recv().ok();
+        }
         false
     });
-    (proxy, is_late)
+    (proxy, is_late, hold)
 }
 
 fn through(postgres: &Postgres, proxy: &Proxy) -> Setup {
@@ -117,14 +118,14 @@ fn a_migration_whose_commit_is_not_answered_is_found_done_by_the_next_start() {
 #[test]
 fn a_process_is_killed_while_it_migrates_and_one_that_waits_goes_on() {
     let postgres = Postgres::start();
-    let (proxy, is_late) = slow_way(&postgres);
+    let (proxy, is_late, hold) = held_way(&postgres);
     let first = Running::migrate(&through(&postgres, &proxy));
     until("it is in the middle", || is_late.load(Ordering::SeqCst));
     let second = Running::migrate(&Setup::on_postgres(&postgres));
     let waiting =
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'plimsoll schema' AND wait_event = 'advisory'";
     until("another waits", || postgres.number(waiting) == 1);
-    drop(first);
+    drop((first, hold));
     assert!(second.succeeds(), "the one that waited");
     assert_eq!(postgres.number("SELECT count(*) FROM seaql_migrations"), i64::from(SCHEMA_VERSION));
 }
@@ -132,10 +133,11 @@ fn a_process_is_killed_while_it_migrates_and_one_that_waits_goes_on() {
 #[test]
 fn the_connection_of_a_migration_is_ended_and_the_next_start_goes_on() {
     let postgres = Postgres::start();
-    let (proxy, is_late) = slow_way(&postgres);
+    let (proxy, is_late, hold) = held_way(&postgres);
     let first = Running::migrate(&through(&postgres, &proxy));
     until("it is in the middle", || is_late.load(Ordering::SeqCst));
     assert_eq!(postgres.terminate_backends(Some("plimsoll schema")), 1);
+    drop(hold);
     assert!(!first.succeeds(), "it was in the middle");
     assert_eq!(postgres.number(TABLES), 0);
     assert!(Running::migrate(&Setup::on_postgres(&postgres)).succeeds());

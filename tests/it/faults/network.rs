@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tokio::time::interval;
 
-use super::scene::{Scene, durable, eventually};
+use super::scene::{PROBE, Scene, durable, eventually};
+use crate::crash::{current, take_once, taking};
 
 const MAX: u64 = 2_000;
 /// How often the ends of transactions are lost, in two ways.
@@ -35,6 +37,30 @@ async fn the_answers_of_commits_are_lost_and_every_call_has_one_effect() {
     }
     scene.recovers(&load).await;
     scene.is_whole(load, &postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_call_whose_commit_was_not_answered_is_answered_by_its_record_and_never_done_again() {
+    let postgres = durable();
+    let scene = Scene::start(&postgres, 1, MAX).await;
+    let admin = scene.servers[0].admin();
+    let body = taking(PROBE, "seats", 1);
+    admin.post("/v1/consume", body.clone()).await.is(200);
+    scene.proxy.swallow_commits(1);
+    let done = take_once(&admin, "done", &body).await;
+    assert_eq!((done.is(200).data()["current"].clone(), done.header("idempotent-replayed")), (json!(2), None));
+    let again = take_once(&admin, "done", &body).await;
+    assert_eq!((again.text.as_str(), again.header("idempotent-replayed")), (done.text.as_str(), Some("true")));
+    // Nobody can be asked about one without a key: it is not known, and it was done.
+    scene.proxy.swallow_commits(1);
+    admin.post("/v1/consume", body.clone()).await.fails(503, "unavailable");
+    assert_eq!(current(&admin, PROBE, "seats").await, 3);
+    // One that never arrived was not done, whether that is known or not.
+    scene.proxy.lose_commits(1);
+    take_once(&admin, "lost", &body).await.fails(503, "unavailable");
+    assert_eq!(current(&admin, PROBE, "seats").await, 3);
+    assert_eq!(take_once(&admin, "lost", &body).await.is(200).data()["current"], json!(4));
+    assert_eq!(scene.proxy.sprung(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

@@ -11,7 +11,7 @@ async fn a_process_is_killed_under_load_and_nothing_that_it_acknowledged_is_lost
     let postgres = durable();
     let mut scene = Scene::start(&postgres, 2, MAX).await;
     let mut load = scene.load().await;
-    load.look_away(0).await;
+    load.look_away(0, &scene).await;
     for kill in 1..=KILLS {
         let killed = scene.servers.remove(0).kill();
         load.servers().set([scene.servers[0].url("")]);

@@ -7,15 +7,15 @@ use reqwest::Client;
 use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::interval;
 
-use super::scene::{Scene, durable, eventually};
+use super::scene::{Scene, durable, eventually, patient};
 use crate::crash::load::Servers;
-use crate::harness::Plimsoll;
+use crate::harness::{Plimsoll, Setup};
 
 const MAX: u64 = 1_000_000;
 /// How often the balancer asks who is ready.
 const PACE: Duration = Duration::from_millis(100);
-/// For how long a process that stops still serves, such that every balancer has noticed.
-const DRAIN_SECONDS: &str = "1";
+/// For how long a process that stops still serves, such that every balancer has noticed, also on a busy machine.
+const DRAIN_SECONDS: &str = "3";
 
 /// Sends callers to those that are ready.
 struct Balancer {
@@ -63,10 +63,11 @@ fn urls(servers: &[Plimsoll]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn three_processes_are_restarted_one_by_one_under_load_and_no_call_fails() {
     let postgres = durable();
-    let mut scene = Scene::with(&postgres, 3, MAX, |setup| setup.variable("PLIMSOLL_DRAIN_SECONDS", DRAIN_SECONDS)).await;
+    let drains = |setup: Setup| patient(setup).variable("PLIMSOLL_DRAIN_SECONDS", DRAIN_SECONDS);
+    let mut scene = Scene::with(&postgres, 3, MAX, drains).await;
     let mut load = scene.load().await;
     for _ in 0..3 {
-        load.look_away(0).await;
+        load.look_away(0, &scene).await;
     }
     let balancer = Balancer::before(&scene.servers, load.servers().clone());
     for _ in 0..3 {
