@@ -10,8 +10,6 @@ use super::issue::Invalid;
 use super::names::{LimitKeyName, OrgId, RecordId, ResourceId, TierName, UserId};
 use super::time::UtcMillis;
 
-/// Percents of the cap whose crossing is told.
-pub const THRESHOLDS: [u64; 2] = [80, 100];
 /// How long before its end an override is told to be about to lapse, in milliseconds: a day.
 pub const LAPSING_MILLIS: i64 = 86_400_000;
 
@@ -232,37 +230,9 @@ pub struct NewEvent {
     pub what: Happening,
 }
 
-/// The thresholds that usage crosses on its way up, in order. A cap of nothing has none.
-pub fn crossed(before: Quantity, after: Quantity, max: Quantity) -> impl Iterator<Item = u64> {
-    let is_reached = move |taken: Quantity, threshold: u64| {
-        u128::from(taken.get()).saturating_mul(100) >= u128::from(max.get()).saturating_mul(u128::from(threshold))
-    };
-    THRESHOLDS.into_iter().filter(move |threshold| !is_reached(before, *threshold) && is_reached(after, *threshold))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn told(before: u64, after: u64, max: u64) -> Vec<u64> {
-        let [before, after, max] = [before, after, max].map(|number| Quantity::new(number).expect("a quantity"));
-        crossed(before, after, max).collect()
-    }
-
-    #[test]
-    fn a_threshold_is_crossed_once_on_the_way_up() {
-        assert_eq!(told(0, 7, 10), [0_u64; 0]);
-        assert_eq!(told(7, 8, 10), [80]);
-        assert_eq!(told(8, 9, 10), [0_u64; 0]);
-        assert_eq!(told(9, 10, 10), [100]);
-        assert_eq!(told(0, 10, 10), [80, 100]);
-        assert_eq!(told(10, 7, 10), [0_u64; 0], "not on the way down");
-        assert_eq!(told(0, 1, 1), [80, 100]);
-        assert_eq!(told(2, 3, 3), [80, 100]);
-        assert_eq!(told(0, 0, 0), [0_u64; 0]);
-        let most = Quantity::MAX.get();
-        assert_eq!(told(0, most, most), [80, 100], "also of the largest");
-    }
 
     #[test]
     fn every_kind_is_found_by_its_name() {

@@ -27,6 +27,7 @@ pub mod retention;
 pub mod scope;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod threshold;
 pub mod time;
 pub mod value;
 pub mod what_if;
