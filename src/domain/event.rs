@@ -9,6 +9,7 @@ use super::bound::Quantity;
 use super::issue::Invalid;
 use super::names::{LimitKeyName, OrgId, RecordId, ResourceId, TierName, UserId};
 use super::time::UtcMillis;
+use super::webhook::Because;
 
 /// How long before its end an override is told to be about to lapse, in milliseconds: a day.
 pub const LAPSING_MILLIS: i64 = 86_400_000;
@@ -38,11 +39,15 @@ pub enum EventKind {
     UserUnbanned,
     /// An API key has a new secret.
     KeyRotated,
+    /// A webhook is told of nothing any more.
+    WebhookDisabled,
+    /// A webhook is tested: told to that one only.
+    WebhookTested,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::ThresholdCrossed,
         Self::LimitReached,
         Self::DriftRepaired,
@@ -54,6 +59,8 @@ impl EventKind {
         Self::UserBanned,
         Self::UserUnbanned,
         Self::KeyRotated,
+        Self::WebhookDisabled,
+        Self::WebhookTested,
     ];
 
     /// Its name on the wire.
@@ -70,6 +77,8 @@ impl EventKind {
             Self::UserBanned => "user.banned",
             Self::UserUnbanned => "user.unbanned",
             Self::KeyRotated => "api_key.rotated",
+            Self::WebhookDisabled => "webhook.disabled",
+            Self::WebhookTested => "webhook.tested",
         }
     }
 }
@@ -185,6 +194,18 @@ pub enum Happening {
         /// When its older secrets end at the latest.
         older_end_at: UtcMillis,
     },
+    /// A webhook is told of nothing any more.
+    WebhookDisabled {
+        /// Which.
+        webhook: RecordId,
+        /// Why.
+        reason: Because,
+    },
+    /// A webhook is tested.
+    WebhookTested {
+        /// Which.
+        webhook: RecordId,
+    },
 }
 
 /// An override that ends.
@@ -215,6 +236,8 @@ impl Happening {
             Self::UserBanned { .. } => EventKind::UserBanned,
             Self::UserUnbanned { .. } => EventKind::UserUnbanned,
             Self::KeyRotated { .. } => EventKind::KeyRotated,
+            Self::WebhookDisabled { .. } => EventKind::WebhookDisabled,
+            Self::WebhookTested { .. } => EventKind::WebhookTested,
         }
     }
 }

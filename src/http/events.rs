@@ -32,7 +32,7 @@ pub struct EventView {
     /// Its id. Where an event is delivered more than once, it has the same one.
     id: RecordId,
     /// What happened: `usage.threshold_crossed`, `limit.reached`, `usage.drift_repaired`, `override.lapsing`, `override.lapsed`,
-    /// `org.tier_changed`, `org.banned`, `org.unbanned`, `user.banned`, `user.unbanned`, `api_key.rotated`.
+    /// `org.tier_changed`, `org.banned`, `org.unbanned`, `user.banned`, `user.unbanned`, `api_key.rotated`, `webhook.disabled`, `webhook.tested`.
     #[serde(rename = "type")]
     #[schema(value_type = String)]
     kind: EventKind,
