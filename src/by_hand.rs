@@ -70,6 +70,7 @@ pub fn sentence(error: &StoreError) -> String {
         StoreError::PreconditionFailed => CHANGED.to_owned(),
         StoreError::NotFound(_)
         | StoreError::NoReservation
+        | StoreError::NoDelivery
         | StoreError::Duplicate(_)
         | StoreError::Conflict(_)
         | StoreError::Gone { .. }

@@ -11,12 +11,17 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::api_key::shown_part;
 use crate::domain::names::TierName;
+use crate::domain::webhook::Schedule;
 use crate::identity::jwt::{JwksSource, JwtSettings};
 use crate::limiter::{Authorities, Place};
 use crate::telemetry::LogFormat;
+use crate::webhooks::{Allowed, Settings as DeliverySettings};
 
 /// What libraries say at info is of no use to an operator, and a line for each malformed request could fill a disk.
 const DEFAULT_LOG: &str = "info,sea_orm_migration=warn,sqlx=warn,actix_server=warn,actix_http=off";
+
+/// Characters of the key that secrets of webhooks are sealed by: as many as its hash has bytes.
+const MIN_WEBHOOK_KEY: usize = 32;
 
 /// Where the database is. Every command takes it.
 #[derive(Args, Clone, Debug)]
@@ -113,6 +118,9 @@ pub struct ServeSettings {
     /// What the service guards itself with.
     #[command(flatten)]
     pub guard: GuardSettings,
+    /// How webhooks are delivered.
+    #[command(flatten)]
+    pub webhooks: WebhookSettings,
     /// Seconds between failing `/readyz` and closing the door, when told to stop.
     #[arg(long, env = "PLIMSOLL_DRAIN_SECONDS", value_name = "PLIMSOLL_DRAIN_SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=300))]
     pub drain_seconds: u64,
@@ -166,6 +174,51 @@ fn authorities(file: &Path) -> Result<Authorities, String> {
     let name = "PLIMSOLL_REDIS_CA";
     let pem = std::fs::read(file).map_err(|error| format!("{name}: {} cannot be read: {error}", file.display()))?;
     Authorities::parse(pem).map_err(|invalid| format!("{name}: {} {invalid}", file.display()))
+}
+
+/// How webhooks are delivered.
+#[derive(Args, Clone, Debug)]
+pub struct WebhookSettings {
+    /// A key that the secrets of webhooks are sealed by where they are stored, at least 32 characters; without one they are stored as they are.
+    #[arg(long, env = "PLIMSOLL_WEBHOOK_KEY", value_name = "PLIMSOLL_WEBHOOK_KEY", hide_env_values = true)]
+    webhook_key: Option<SecretString>,
+    /// A file that holds it instead.
+    #[arg(long, env = "PLIMSOLL_WEBHOOK_KEY_FILE", value_name = "PLIMSOLL_WEBHOOK_KEY_FILE", conflicts_with = "webhook_key")]
+    webhook_key_file: Option<PathBuf>,
+    /// Addresses and networks (CIDR) that webhooks may reach although they are not of the public internet, with commas between them.
+    #[arg(long, env = "PLIMSOLL_WEBHOOK_ALLOW_PRIVATE", value_name = "PLIMSOLL_WEBHOOK_ALLOW_PRIVATE", value_delimiter = ',', value_parser = network)]
+    webhook_allow_private: Vec<IpNet>,
+    /// Seconds that a webhook has to answer.
+    #[arg(long, env = "PLIMSOLL_WEBHOOK_TIMEOUT_SECONDS", value_name = "PLIMSOLL_WEBHOOK_TIMEOUT_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=60))]
+    webhook_timeout_seconds: u64,
+    /// Seconds to wait after each try that failed, with commas between them.
+    #[arg(long, env = "PLIMSOLL_WEBHOOK_RETRY_SECONDS", value_name = "PLIMSOLL_WEBHOOK_RETRY_SECONDS", default_value_t = Schedule::default(), value_parser = |text: &str| text.parse::<Schedule>().map_err(|invalid| invalid.0))]
+    webhook_retry_seconds: Schedule,
+}
+
+impl WebhookSettings {
+    /// What secrets are sealed by, if by anything.
+    pub fn key(&self) -> Result<Option<SecretString>, String> {
+        let name = "PLIMSOLL_WEBHOOK_KEY";
+        let key = secret_of(self.webhook_key.as_ref(), self.webhook_key_file.as_deref(), name)?;
+        match key {
+            Some(key) if key.expose_secret().len() < MIN_WEBHOOK_KEY => {
+                Err(format!("{name} must have at least {MIN_WEBHOOK_KEY} characters"))
+            }
+            key => Ok(key),
+        }
+    }
+
+    /// Whom webhooks may reach beside the public internet.
+    pub fn allowed(&self) -> Allowed {
+        Allowed::new(self.webhook_allow_private.clone())
+    }
+
+    /// How they are delivered.
+    pub fn delivery(&self) -> DeliverySettings {
+        let patience = Duration::from_secs(self.webhook_timeout_seconds);
+        DeliverySettings { allowed: self.allowed(), patience, schedule: self.webhook_retry_seconds.clone() }
+    }
 }
 
 /// What the service guards itself with.

@@ -43,6 +43,7 @@ use crate::snapshot::{CacheSizes, Directory, KnownOrg};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
 use crate::store::{Access, AnswerSizes, ServerSettings, Store, StoreError, StoreSettings};
 use crate::telemetry::Metrics;
+use crate::webhooks::{Deliverer, Delivering, Vault};
 use connections::Room;
 use housekeeping::{Keeping, checkpoint, keep_house, settle_answers, tend_events};
 
@@ -66,6 +67,7 @@ pub struct Running {
     pub address: SocketAddr,
     server: Server,
     service: Kept,
+    delivering: Delivering,
     drain: Duration,
 }
 
@@ -82,6 +84,7 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     let admin_key = settings.admin_key()?;
     let jwt = settings.jwt()?;
     let redis = settings.redis.place()?;
+    let vault = Arc::new(Vault::new(settings.webhooks.key()?.as_ref()));
     // Counting starts first: opening the database is counted too.
     let metrics = Metrics::start()?;
     let verifier = match jwt {
@@ -118,6 +121,7 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     let guard = guard(&settings.guard);
     let table = Arc::new(routes::table());
     let (receipts, noted) = Receipts::queue();
+    let deliverer = Deliverer::new(store.clone(), Arc::clone(&vault), settings.webhooks.delivery(), clock::now);
     let service = Kept::keep(Service {
         store,
         ledger,
@@ -132,6 +136,8 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         receipts,
         older_rate_headers: settings.x_ratelimit_headers,
         streams: Streams::default(),
+        vault,
+        webhooks_allowed: settings.webhooks.allowed(),
         draining: AtomicBool::new(false),
     });
     let keeping = keeping(settings);
@@ -140,7 +146,8 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     tokio::spawn(settle_answers(service));
     tokio::spawn(tend_events(service));
     tokio::spawn(checkpoint(service));
-    let running = listen(settings, table, service)?;
+    let delivering = deliverer.start(service.streams.follow());
+    let running = listen(settings, table, service, delivering)?;
     tracing::info!("listening on http://{}", running.address);
     Ok(Started { running, new_admin_key })
 }
@@ -171,7 +178,7 @@ fn guard(settings: &GuardSettings) -> Guard {
     Guard::new(TrustedProxies::new(settings.trusted_proxies.clone()), limits, &clock)
 }
 
-fn listen(settings: &ServeSettings, table: Arc<Table>, service: Kept) -> Result<Running, String> {
+fn listen(settings: &ServeSettings, table: Arc<Table>, service: Kept, delivering: Delivering) -> Result<Running, String> {
     let address = settings.listen;
     let failed = |error: std::io::Error| format!("PLIMSOLL_LISTEN: cannot listen on {address}: {error}");
     let Room { workers, per_worker } = Room::make(settings.guard.max_connections, settings.workers);
@@ -200,7 +207,8 @@ fn listen(settings: &ServeSettings, table: Arc<Table>, service: Kept) -> Result<
     let listener = bound(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let server = builder.listen("plimsoll", listener, connections).map_err(failed)?;
-    Ok(Running { address, server: server.run(), service, drain: Duration::from_secs(settings.drain_seconds) })
+    let drain = Duration::from_secs(settings.drain_seconds);
+    Ok(Running { address, server: server.run(), service, delivering, drain })
 }
 
 fn bound(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
@@ -226,7 +234,7 @@ async fn accepted(
 impl Running {
     /// Serves until the process is told to stop; then fails `/readyz`, finishes what is in flight, and closes the database.
     pub async fn until_stopped(self) -> Result<(), String> {
-        let Self { server, service, drain, .. } = self;
+        let Self { server, service, delivering, drain, .. } = self;
         let handle = server.handle();
         let mut server = tokio::spawn(server);
         tokio::select! {
@@ -235,6 +243,7 @@ impl Running {
         }
         tracing::info!("stopping");
         service.draining.store(true, Ordering::Relaxed);
+        delivering.stop();
         tokio::time::sleep(drain).await;
         handle.stop(true).await;
         let ended = server.await.map_err(|error| format!("The server ended badly: {error}"))?;
@@ -243,6 +252,7 @@ impl Running {
             // It is no reason to say that the stop failed: nothing that was promised is lost.
             tracing::warn!(%error, "when API keys were last used could not be written");
         }
+        delivering.stopped().await;
         service.ledger.close().await;
         service.receipts.flush().await;
         if let Err(error) = activity::write(&service).await {

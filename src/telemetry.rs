@@ -222,7 +222,7 @@ fn limited(what: Guarded) -> Counter {
 }
 
 fn describe() {
-    use metrics::{describe_counter, describe_gauge};
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!("plimsoll_http_responses_total", "Responses, by the class of their status.");
     describe_counter!("plimsoll_decisions_total", "Decisions, by kind of limit key and outcome.");
     describe_counter!("plimsoll_limit_key_decisions_total", "Decisions, by limit key and outcome.");
@@ -252,6 +252,15 @@ fn describe() {
     describe_gauge!(
         "plimsoll_limiter_servers_away",
         "Redis servers that are not asked for sliding windows, because they are not reached."
+    );
+    describe_counter!(
+        "plimsoll_webhook_deliveries_total",
+        "Tries to deliver to webhooks: delivered, failed, given_up, or gone (410)."
+    );
+    describe_histogram!("plimsoll_webhook_delivery_duration_seconds", "Seconds that a try to deliver to a webhook took.");
+    describe_gauge!(
+        "plimsoll_webhook_backlog_age_seconds",
+        "How long what waits longest has waited to be delivered to a webhook, by the process that delivers."
     );
     describe_gauge!("plimsoll_snapshot_revision", "The catalogue revision that questions are answered from.");
 }

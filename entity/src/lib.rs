@@ -22,3 +22,7 @@ pub mod tier;
 pub mod tier_limit;
 pub mod usage;
 pub mod user_ban;
+pub mod webhook;
+pub mod webhook_delivery;
+pub mod webhook_progress;
+pub mod webhook_secret;

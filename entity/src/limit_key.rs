@@ -29,6 +29,8 @@ pub struct Model {
     pub bucket: Option<String>,
     /// Interval: the unit.
     pub unit: Option<String>,
+    /// Count and quota: the percents of the cap whose crossing is told, with commas between them; nothing for the usual ones.
+    pub thresholds: Option<String>,
     /// For people.
     pub description: String,
     /// When it was archived, in milliseconds since the epoch.

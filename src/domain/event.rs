@@ -9,9 +9,8 @@ use super::bound::Quantity;
 use super::issue::Invalid;
 use super::names::{LimitKeyName, OrgId, RecordId, ResourceId, TierName, UserId};
 use super::time::UtcMillis;
+use super::webhook::Because;
 
-/// Percents of the cap whose crossing is told.
-pub const THRESHOLDS: [u64; 2] = [80, 100];
 /// How long before its end an override is told to be about to lapse, in milliseconds: a day.
 pub const LAPSING_MILLIS: i64 = 86_400_000;
 
@@ -40,11 +39,15 @@ pub enum EventKind {
     UserUnbanned,
     /// An API key has a new secret.
     KeyRotated,
+    /// A webhook is told of nothing any more.
+    WebhookDisabled,
+    /// A webhook is tested: told to that one only.
+    WebhookTested,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::ThresholdCrossed,
         Self::LimitReached,
         Self::DriftRepaired,
@@ -56,6 +59,8 @@ impl EventKind {
         Self::UserBanned,
         Self::UserUnbanned,
         Self::KeyRotated,
+        Self::WebhookDisabled,
+        Self::WebhookTested,
     ];
 
     /// Its name on the wire.
@@ -72,6 +77,8 @@ impl EventKind {
             Self::UserBanned => "user.banned",
             Self::UserUnbanned => "user.unbanned",
             Self::KeyRotated => "api_key.rotated",
+            Self::WebhookDisabled => "webhook.disabled",
+            Self::WebhookTested => "webhook.tested",
         }
     }
 }
@@ -187,6 +194,18 @@ pub enum Happening {
         /// When its older secrets end at the latest.
         older_end_at: UtcMillis,
     },
+    /// A webhook is told of nothing any more.
+    WebhookDisabled {
+        /// Which.
+        webhook: RecordId,
+        /// Why.
+        reason: Because,
+    },
+    /// A webhook is tested.
+    WebhookTested {
+        /// Which.
+        webhook: RecordId,
+    },
 }
 
 /// An override that ends.
@@ -217,6 +236,8 @@ impl Happening {
             Self::UserBanned { .. } => EventKind::UserBanned,
             Self::UserUnbanned { .. } => EventKind::UserUnbanned,
             Self::KeyRotated { .. } => EventKind::KeyRotated,
+            Self::WebhookDisabled { .. } => EventKind::WebhookDisabled,
+            Self::WebhookTested { .. } => EventKind::WebhookTested,
         }
     }
 }
@@ -232,37 +253,9 @@ pub struct NewEvent {
     pub what: Happening,
 }
 
-/// The thresholds that usage crosses on its way up, in order. A cap of nothing has none.
-pub fn crossed(before: Quantity, after: Quantity, max: Quantity) -> impl Iterator<Item = u64> {
-    let is_reached = move |taken: Quantity, threshold: u64| {
-        u128::from(taken.get()).saturating_mul(100) >= u128::from(max.get()).saturating_mul(u128::from(threshold))
-    };
-    THRESHOLDS.into_iter().filter(move |threshold| !is_reached(before, *threshold) && is_reached(after, *threshold))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn told(before: u64, after: u64, max: u64) -> Vec<u64> {
-        let [before, after, max] = [before, after, max].map(|number| Quantity::new(number).expect("a quantity"));
-        crossed(before, after, max).collect()
-    }
-
-    #[test]
-    fn a_threshold_is_crossed_once_on_the_way_up() {
-        assert_eq!(told(0, 7, 10), [0_u64; 0]);
-        assert_eq!(told(7, 8, 10), [80]);
-        assert_eq!(told(8, 9, 10), [0_u64; 0]);
-        assert_eq!(told(9, 10, 10), [100]);
-        assert_eq!(told(0, 10, 10), [80, 100]);
-        assert_eq!(told(10, 7, 10), [0_u64; 0], "not on the way down");
-        assert_eq!(told(0, 1, 1), [80, 100]);
-        assert_eq!(told(2, 3, 3), [80, 100]);
-        assert_eq!(told(0, 0, 0), [0_u64; 0]);
-        let most = Quantity::MAX.get();
-        assert_eq!(told(0, most, most), [80, 100], "also of the largest");
-    }
 
     #[test]
     fn every_kind_is_found_by_its_name() {

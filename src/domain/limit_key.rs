@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use super::bound::{Bound, Quantity};
 use super::issue::{Invalid, Issue};
 use super::names::{LimitKeyName, ResourceKind};
+use super::threshold::{Thresholds, USUAL};
 use super::time::UtcMillis;
 use super::value::{Value, WrittenValue};
 use super::window::Window;
@@ -192,6 +193,8 @@ pub struct LimitKey {
     pub per: Per,
     /// The value where a tier says nothing.
     pub default: Value,
+    /// The thresholds that are its own; the usual ones when it has none. Only what is counted has any.
+    pub thresholds: Option<Thresholds>,
     /// For people.
     pub description: String,
     /// Set when it is archived.
@@ -202,6 +205,11 @@ impl LimitKey {
     /// Its kind.
     pub const fn kind(&self) -> Kind {
         self.rule.kind()
+    }
+
+    /// The percents of its cap whose crossing is told, in order.
+    pub fn thresholds(&self) -> &[u64] {
+        self.thresholds.as_ref().map_or(&USUAL, Thresholds::percents)
     }
 
     /// What is written says whether a limit key is archived, not since when: a date that `before` has stays.
@@ -236,6 +244,8 @@ pub struct WrittenLimitKey {
     pub bucket: Option<String>,
     /// `unit`
     pub unit: Option<String>,
+    /// `thresholds`
+    pub thresholds: Option<Vec<u64>>,
     /// `archived`
     pub archived: Option<bool>,
     /// `replacement`
@@ -261,13 +271,17 @@ impl WrittenLimitKey {
         let kind = self.kind;
         let default = self.default.map_or(Ok(kind.nothing()), |written| written.for_kind(kind));
         let default = default.map_err(|invalid| note("default", invalid.0));
+        let thresholds = self.thresholds.clone().map(Thresholds::parse).transpose();
+        let thresholds = thresholds.map_err(|invalid| note("thresholds", invalid.0));
         let description = self.description.clone().unwrap_or_default();
         let per = self.per.clone().unwrap_or(Per::Org);
         let is_archived = self.archived == Some(true);
         let archived = is_archived.then(|| Archived { at: now, replacement: self.replacement.clone() });
         let rule = self.rule(&name).map_err(|missing| note(missing.path.as_str(), missing.message));
-        match (default, rule) {
-            (Ok(default), Ok(rule)) if issues.is_empty() => Ok(LimitKey { name, rule, per, default, description, archived }),
+        match (default, rule, thresholds) {
+            (Ok(default), Ok(rule), Ok(thresholds)) if issues.is_empty() => {
+                Ok(LimitKey { name, rule, per, default, thresholds, description, archived })
+            }
             _ => Err(issues),
         }
     }
@@ -308,6 +322,7 @@ impl WrittenLimitKey {
             ("windowSeconds", self.window_seconds.is_some(), kind == Kind::Rate),
             ("bucket", self.bucket.is_some(), kind == Kind::Rate),
             ("unit", self.unit.is_some(), kind == Kind::Interval),
+            ("thresholds", self.thresholds.is_some(), matches!(kind, Kind::Count | Kind::Quota)),
         ];
         let is_taken_by_all = self.per_request == Some(true) && matches!(self.per, Some(Per::Resource(_)));
         let per_resource = is_taken_by_all.then(|| {

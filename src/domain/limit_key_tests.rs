@@ -6,13 +6,13 @@ use super::*;
 use crate::domain::bound::MAX_QUANTITY;
 use crate::domain::testing::*;
 
-const FIELDS: [&str; 7] = ["per", "window", "label", "perRequest", "windowSeconds", "bucket", "unit"];
+const FIELDS: [&str; 8] = ["per", "window", "label", "perRequest", "windowSeconds", "bucket", "unit", "thresholds"];
 
 /// The fields that each kind needs and those that it takes beside them, as the contract says it.
 fn table(kind: Kind) -> (&'static [&'static str], &'static [&'static str]) {
     match kind {
-        Kind::Count => (&[], &["per"]),
-        Kind::Quota => (&["window"], &["per", "label", "perRequest"]),
+        Kind::Count => (&[], &["per", "thresholds"]),
+        Kind::Quota => (&["window"], &["per", "label", "perRequest", "thresholds"]),
         Kind::Rate => (&["windowSeconds"], &["bucket", "perRequest"]),
         Kind::Retention | Kind::Feature => (&[], &[]),
         Kind::Interval => (&["unit"], &[]),
@@ -32,6 +32,7 @@ fn written(kind: Kind, given: &[&str]) -> WrittenLimitKey {
         window_seconds: given.contains(&"windowSeconds").then_some(60),
         bucket: text("bucket"),
         unit: text("unit"),
+        thresholds: given.contains(&"thresholds").then(|| vec![90, 50]),
         archived: None,
         replacement: None,
     }
@@ -77,9 +78,10 @@ fn every_bad_text_and_value_is_named_at_once() {
         description: Some("\0".to_owned()),
         label: Some(" spaced ".to_owned()),
         bucket: Some(String::new()),
+        thresholds: Some(vec![101]),
         ..written(Kind::Quota, &[])
     };
-    let expected = ["bucket", "description", "label", "bucket", "default", "window"];
+    let expected = ["bucket", "description", "label", "bucket", "default", "thresholds", "window"];
     assert_eq!(misfits(bad), expected.map(|field| format!("limitKeys.some_limit.{field}")));
 }
 
@@ -98,12 +100,13 @@ fn what_is_written_is_kept() {
     let full = WrittenLimitKey {
         default: Some(max_of(MAX_QUANTITY)),
         description: Some("Two\nlines, ünïcode".to_owned()),
-        ..written(Kind::Quota, &["per", "window", "label", "perRequest"])
+        ..written(Kind::Quota, &["per", "window", "label", "perRequest", "thresholds"])
     };
     let rule = Rule::Quota { window: Window::Hour, label: "some label".to_owned(), per_request: false };
     let expected = LimitKey {
         per: Per::Resource(named("project")),
         default: Value::Max(Bound::Limited(Quantity::MAX)),
+        thresholds: Thresholds::parse(vec![50, 90]).ok(),
         description: "Two\nlines, ünïcode".to_owned(),
         ..limit_key("some_limit", rule)
     };

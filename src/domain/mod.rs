@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a database or a socket. Time and facts are parameters, so every
 //! edge of the service (HTTP, batch, command line) judges by the same functions.
 
+pub mod address;
 pub mod api_key;
 pub mod ask;
 pub mod bound;
@@ -27,7 +28,9 @@ pub mod retention;
 pub mod scope;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod threshold;
 pub mod time;
 pub mod value;
+pub mod webhook;
 pub mod what_if;
 pub mod window;

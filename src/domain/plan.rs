@@ -254,6 +254,9 @@ impl Serialize for LimitKey {
             Rule::Count | Rule::Retention | Rule::Feature => {}
         }
         map.serialize_entry("default", &self.default)?;
+        if let Some(thresholds) = &self.thresholds {
+            map.serialize_entry("thresholds", thresholds)?;
+        }
         map.serialize_entry("description", &self.description)?;
         if let Some(archived) = &self.archived {
             map.serialize_entry("archived", &true)?;

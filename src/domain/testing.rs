@@ -62,7 +62,7 @@ pub(crate) fn rule_of(kind: Kind) -> Rule {
 
 pub(crate) fn limit_key(name: &str, rule: Rule) -> LimitKey {
     let default = rule.kind().nothing();
-    LimitKey { name: named(name), rule, per: Per::Org, default, description: String::new(), archived: None }
+    LimitKey { name: named(name), rule, per: Per::Org, default, thresholds: None, description: String::new(), archived: None }
 }
 
 pub(crate) fn key_of(kind: Kind) -> LimitKey {

@@ -30,7 +30,7 @@ pub struct AuditView {
     actor: ActorView,
     /// What was done: `create`, `update`, `delete`, `archive`, `ban`, `unban`, `rotate`, `revoke`.
     action: String,
-    /// The kind of object: `limitKey`, `tier`, `tierLimit`, `org`, `override`, `user`, `scope`, `apiKey`, `removedEndpoint`.
+    /// The kind of object: `limitKey`, `tier`, `tierLimit`, `org`, `override`, `user`, `scope`, `apiKey`, `removedEndpoint`, `webhook`.
     object: String,
     /// Which one.
     object_id: String,
@@ -52,7 +52,7 @@ pub struct AuditView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Actor)]
 pub struct ActorView {
-    /// `apiKey`, `token`, `bootstrap` or `commandLine`.
+    /// `apiKey`, `token`, `bootstrap`, `commandLine` or `service`.
     kind: String,
     /// The API key's id or the token's subject.
     #[schema(required)]
@@ -86,9 +86,9 @@ pub struct AuditQuery {
     #[deserr(default)]
     #[param(inline)]
     cursor: Option<Cursor>,
-    /// Of this kind of object: `limitKey`, `tier`, `tierLimit`, `org`, `override`, `user`, `scope`, `apiKey`, `removedEndpoint`.
+    /// Of this kind of object: `limitKey`, `tier`, `tierLimit`, `org`, `override`, `user`, `scope`, `apiKey`, `removedEndpoint`, `webhook`.
     #[deserr(default)]
-    #[param(pattern = "^(limitKey|tier|tierLimit|org|override|user|scope|apiKey|removedEndpoint)$")]
+    #[param(pattern = "^(limitKey|tier|tierLimit|org|override|user|scope|apiKey|removedEndpoint|webhook)$")]
     object: Option<String>,
     /// Of this object.
     #[deserr(default)]

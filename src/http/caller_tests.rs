@@ -68,6 +68,8 @@ async fn service(dir: &TempDir) -> Service {
         receipts: crate::http::receipts::Receipts::queue().0,
         older_rate_headers: false,
         streams: crate::http::event_stream::Streams::default(),
+        vault: Arc::new(crate::webhooks::Vault::new(None)),
+        webhooks_allowed: crate::webhooks::Allowed::default(),
         draining: AtomicBool::new(false),
     }
 }

@@ -209,6 +209,7 @@ pub(super) const fn name_of(object: Object) -> &'static str {
         Object::Scope => "scope",
         Object::ApiKey => "API key",
         Object::RemovedEndpoint => "removed endpoint",
+        Object::Webhook => "webhook",
     }
 }
 
@@ -218,6 +219,7 @@ impl From<&StoreError> for ApiError {
         match error {
             StoreError::NotFound(object) => Self::NotFound(name_of(*object)),
             StoreError::NoReservation => Self::NotFound("reservation"),
+            StoreError::NoDelivery => Self::NotFound("delivery"),
             StoreError::Duplicate(sentence) => Self::Duplicate(sentence.clone()),
             StoreError::Conflict(sentence) => Self::StateConflict(sentence.clone()),
             StoreError::InUse(issues) => Self::InUse(issues.clone()),

@@ -60,6 +60,11 @@ impl Default for Streams {
 }
 
 impl Streams {
+    /// How far the feed goes, as it grows.
+    pub fn follow(&self) -> watch::Receiver<u64> {
+        self.last.subscribe()
+    }
+
     /// Wakes every stream that has not told so far.
     pub fn announce(&self, last: u64) {
         self.last.send_if_modified(|known| {
@@ -163,7 +168,7 @@ pub async fn stream(
     check_kept(after, service.store.events_after(last, &EventFilter::default(), 1).await?.swept)?;
     service.streams.announce(last);
     let length = Duration::from_secs(max_seconds.map_or(USUAL_LENGTH, Seconds::get));
-    let last = service.streams.last.subscribe();
+    let last = service.streams.follow();
     let ends_at = Instant::now().checked_add(length);
     Ok(EventStream { place, filter, after: after.unwrap_or_else(|| *last.borrow()), last, ends_at, has_begun: false })
 }

@@ -32,7 +32,7 @@ pub struct EventView {
     /// Its id. Where an event is delivered more than once, it has the same one.
     id: RecordId,
     /// What happened: `usage.threshold_crossed`, `limit.reached`, `usage.drift_repaired`, `override.lapsing`, `override.lapsed`,
-    /// `org.tier_changed`, `org.banned`, `org.unbanned`, `user.banned`, `user.unbanned`, `api_key.rotated`.
+    /// `org.tier_changed`, `org.banned`, `org.unbanned`, `user.banned`, `user.unbanned`, `api_key.rotated`, `webhook.disabled`, `webhook.tested`.
     #[serde(rename = "type")]
     #[schema(value_type = String)]
     kind: EventKind,
@@ -94,7 +94,7 @@ pub const LIST: Doc = Doc {
     tag: EVENTS,
     summary: "What happened, oldest first",
     text: "Events are written in the transaction of their cause: there is one if and only if its cause was committed. Ask again with `after` set to `meta.next`: nothing is \
-           left out and nothing comes twice. `usage.threshold_crossed` comes at 80 and 100 percent of a cap, each time that usage gets there; `limit.reached` when a taking is refused \
+           left out and nothing comes twice. `usage.threshold_crossed` comes at 80 and 100 percent of a cap, or at the limit key's own `thresholds`, each time that usage gets there; `limit.reached` when a taking is refused \
            while something is used, once until there was room again; `override.lapsing` a day before its end. Events are kept for `PLIMSOLL_KEEP_EVENTS_DAYS`; \
            an `after` that is older is a 400.",
     examples: &[],

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::domain::limit_key::{Kind, Per};
 use crate::domain::limit_key::{LimitKey, Rule, WrittenLimitKey};
 use crate::domain::names::LimitKeyName;
+use crate::domain::threshold::Thresholds;
 use crate::domain::time::UtcMillis;
 use crate::domain::value::{Value, WrittenValue};
 use crate::domain::window::Window;
@@ -38,6 +39,10 @@ pub struct LimitKeyView {
     /// The value where a tier says nothing.
     #[schema(value_type = WrittenValue)]
     default: Value,
+    /// count and quota: the percents of the cap whose crossing is told as an event, when they are not 80 and 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<u64>>)]
+    thresholds: Option<Thresholds>,
     /// For people.
     description: String,
     /// quota: the calendar window.
@@ -74,12 +79,13 @@ pub struct LimitKeyView {
 
 impl From<&Stored<LimitKey>> for LimitKeyView {
     fn from(stored: &Stored<LimitKey>) -> Self {
-        let LimitKey { name, rule, per, default, description, archived } = stored.value.clone();
+        let LimitKey { name, rule, per, default, thresholds, description, archived } = stored.value.clone();
         let mut view = Self {
             limit_key: name,
             kind: rule.kind(),
             per: Per::as_str(&per).to_owned(),
             default,
+            thresholds,
             description,
             window: None,
             label: None,
@@ -137,6 +143,7 @@ pub const PUT: Doc = Doc {
            The kind cannot change while a tier or an override holds a value for it: 409 `state_conflict`.",
     examples: &[
         ("count", r#"{"kind":"count","per":"org","default":{"max":0},"description":"Saved reports across all projects"}"#),
+        ("with thresholds of its own", r#"{"kind":"count","default":{"max":0},"thresholds":[50,90,100]}"#),
         ("quota", r#"{"kind":"quota","window":"day","label":"API request","perRequest":true,"default":{"max":0}}"#),
         ("rate", r#"{"kind":"rate","windowSeconds":60,"bucket":"v1Api","perRequest":true,"default":{"max":60}}"#),
         ("retention", r#"{"kind":"retention","default":{"days":30}}"#),

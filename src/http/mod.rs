@@ -50,6 +50,8 @@ pub mod unparsed;
 mod usage;
 mod users;
 pub mod watched;
+mod webhook_deliveries;
+mod webhooks;
 mod what_if;
 mod what_if_scan;
 mod whoami;

@@ -100,7 +100,7 @@ mod tests {
     fn limit_key(name: &str, rule: Rule) -> LimitKey {
         let default = rule.kind().nothing();
         let name = LimitKeyName::parse(name).expect("a name");
-        LimitKey { name, rule, per: Per::Org, default, description: String::new(), archived: None }
+        LimitKey { name, rule, per: Per::Org, default, thresholds: None, description: String::new(), archived: None }
     }
 
     fn rate(bucket: &str, per_request: bool) -> LimitKey {

@@ -8,11 +8,11 @@ use super::router::{Table, readable};
 use super::{
     activity, api_keys, audit, authorize, catalog, check, consume, decisions, docs, entitlements, event_stream, events,
     forward_auth, health, limit_keys, ofrep, orgs, overrides, removed_endpoints, reservations, scopes, tier_limits, tiers,
-    usage, users, what_if, whoami,
+    usage, users, webhook_deliveries, webhooks, what_if, whoami,
 };
 
 /// The groups of operations, in order, with what they are for.
-pub const TAGS: [(&str, &str); 17] = [
+pub const TAGS: [(&str, &str); 18] = [
     (LIMIT_KEYS, "1. What is limited: named things, each of one kind."),
     (TIERS, "2. Plan levels, and their value for each limit key."),
     (RETENTION, "3. How far back each tier may look: the retention keys as a table of tiers and days."),
@@ -33,6 +33,7 @@ pub const TAGS: [(&str, &str); 17] = [
         "What OpenFeature's SDKs ask through their OFREP provider: features and limits as flags. These answers have no envelope.",
     ),
     (EVENTS, "What happened, to be followed: thresholds, refusals, tiers, bans, lapses, repairs."),
+    (WEBHOOKS, "Endpoints that events are pushed to: signed, in order, again and again until they are taken."),
     (DECISIONS, "Why an org was refused: the receipts of refused takings."),
     (AUDIT, "Who changed what, when, before and after."),
     (OPERATIONS, "Alive, ready, metrics."),
@@ -68,6 +69,8 @@ pub const GATE: &str = "Gate";
 pub const OPENFEATURE: &str = "OpenFeature";
 /// What happened.
 pub const EVENTS: &str = "Events";
+/// Endpoints that are told of it.
+pub const WEBHOOKS: &str = "Webhooks";
 /// The audit log.
 pub const AUDIT: &str = "Audit";
 /// For operators.
@@ -168,6 +171,17 @@ fn looking_back(table: Table) -> Table {
         .on(GET,    "/v1/admin/audit",                              &audit::LIST,                audit::list)
         .on(GET,    "/v1/admin/events",                             &events::LIST,               events::list)
         .on(GET,    "/v1/admin/events/stream",                      &event_stream::STREAM,       event_stream::stream)
+        .on(GET,    "/v1/admin/webhooks",                           &webhooks::LIST,             webhooks::list)
+        .on(POST,   "/v1/admin/webhooks",                           &webhooks::CREATE,           webhooks::create)
+        .on(GET,    "/v1/admin/webhooks/{id}",                      &webhooks::GET,              webhooks::get)
+        .on(PATCH,  "/v1/admin/webhooks/{id}",                      &webhooks::PATCH,            webhooks::patch)
+        .on(DELETE, "/v1/admin/webhooks/{id}",                      &webhooks::DELETE,           webhooks::delete)
+        .on(POST,   "/v1/admin/webhooks/{id}/rotate-secret",        &webhooks::ROTATE,           webhooks::rotate)
+        .on(POST,   "/v1/admin/webhooks/{id}/enable",               &webhooks::ENABLE,           webhooks::enable)
+        .on(POST,   "/v1/admin/webhooks/{id}/disable",              &webhooks::DISABLE,          webhooks::disable)
+        .on(POST,   "/v1/admin/webhooks/{id}/test",                 &webhooks::TEST,             webhooks::test)
+        .on(GET,    "/v1/admin/webhooks/{id}/deliveries",           &webhook_deliveries::LIST,   webhook_deliveries::list)
+        .on(POST,   "/v1/admin/webhooks/{id}/deliveries/{deliveryId}/redeliver", &webhook_deliveries::REDELIVER, webhook_deliveries::redeliver)
         .on(GET,    "/livez",                                       &health::LIVEZ,              health::livez)
         .on(GET,    "/readyz",                                      &health::READYZ,             health::readyz)
         .on(GET,    "/metrics",                                     &health::METRICS,            health::metrics)

@@ -24,6 +24,7 @@ use crate::limiter::Windows;
 use crate::snapshot::{Directory, KnownOrg};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
+use crate::webhooks::{Allowed, Vault};
 
 /// The parts that a request is answered with.
 pub struct Service {
@@ -53,6 +54,10 @@ pub struct Service {
     pub older_rate_headers: bool,
     /// Who follows the feed of events.
     pub streams: Streams,
+    /// The secrets that webhooks are signed with.
+    pub vault: Arc<Vault>,
+    /// Whom webhooks may reach beside the public internet.
+    pub webhooks_allowed: Allowed,
     /// Whether the process is about to stop.
     pub draining: AtomicBool,
 }

@@ -4,10 +4,11 @@ use super::batch::Batch;
 use super::operation::Taking;
 use crate::domain::bound::Quantity;
 use crate::domain::decision::{Decision, Detail};
-use crate::domain::event::{Happening, NewEvent, Standing, crossed};
+use crate::domain::event::{Happening, NewEvent, Standing};
 use crate::domain::limit_key::LimitKey;
 use crate::domain::names::OrgId;
 use crate::domain::refusal::Refusal;
+use crate::domain::threshold::crossed;
 use crate::domain::value::Value;
 use crate::store::StoreError;
 
@@ -20,7 +21,8 @@ impl Batch {
     pub(super) fn tell_crossed(&mut self, org: &OrgId, taking: &Taking, detail: &Detail) {
         let Some(amounts) = detail.amounts() else { return };
         let Some(max) = amounts.max.limit() else { return };
-        for threshold in crossed(amounts.current.minus(amounts.requested), amounts.current, max) {
+        let thresholds = taking.limit_key.thresholds();
+        for threshold in crossed(thresholds, amounts.current.minus(amounts.requested), amounts.current, max) {
             let standing = standing(taking, detail, amounts.current, max);
             self.tell(org, Happening::ThresholdCrossed { threshold, standing });
         }
@@ -60,7 +62,7 @@ impl Batch {
         self.tell(org, Happening::DriftRepaired { limit_key, resource, recorded, actual });
         let Value::Max(bound) = taking.effective.value else { return Ok(()) };
         let Some(max) = bound.limit() else { return Ok(()) };
-        for threshold in crossed(recorded.plus(usage.held), usage.taken(), max) {
+        for threshold in crossed(taking.limit_key.thresholds(), recorded.plus(usage.held), usage.taken(), max) {
             let (limit_key, resource) = (name.clone(), taking.resource.clone());
             let standing = Standing { limit_key, resource, current: usage.taken(), max, window_start: None, resets_at: None };
             self.tell(org, Happening::ThresholdCrossed { threshold, standing });

@@ -65,7 +65,7 @@ async fn catch_up(directory: &Directory, target: u64) -> Result<(), StoreError> 
 fn is_of_catalogue(change: &ChangeRef) -> bool {
     match change.object {
         Object::LimitKey | Object::Tier | Object::TierLimit | Object::RemovedEndpoint => true,
-        Object::Org | Object::Override | Object::User | Object::Scope | Object::ApiKey => false,
+        Object::Org | Object::Override | Object::User | Object::Scope | Object::ApiKey | Object::Webhook => false,
     }
 }
 
@@ -83,6 +83,6 @@ fn raise(directory: &Directory, change: &ChangeRef) {
             fences.raise(Subject::ApiKey(&change.object_id), change.revision);
             fences.raise(Subject::AnyApiKey, change.revision);
         }
-        Object::LimitKey | Object::Tier | Object::TierLimit | Object::Scope | Object::RemovedEndpoint => {}
+        Object::LimitKey | Object::Tier | Object::TierLimit | Object::Scope | Object::RemovedEndpoint | Object::Webhook => {}
     }
 }

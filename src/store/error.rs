@@ -16,6 +16,9 @@ pub enum StoreError {
     /// What the path names is no reservation, or no longer one that is kept.
     #[error("There is no such reservation")]
     NoReservation,
+    /// What the path names is nothing that a webhook is told, or no longer kept.
+    #[error("There is no such delivery")]
+    NoDelivery,
     /// It exists already.
     #[error("{0}")]
     Duplicate(String),
@@ -76,6 +79,7 @@ impl StoreError {
         match self {
             Self::NotFound(_)
             | Self::NoReservation
+            | Self::NoDelivery
             | Self::Duplicate(_)
             | Self::Conflict(_)
             | Self::InUse(_)

@@ -41,6 +41,7 @@ mod transfer;
 mod uses;
 mod versions;
 mod watch;
+mod webhooks;
 mod write;
 
 use std::fs::File;
@@ -75,8 +76,10 @@ pub use records::{
     Actor, ApiKeyInfo, AuditEntry, Ban, ChangeRef, Object, Org, OrgFacts, OverrideInfo, RemovedEndpoint, ScopeInfo, Stored,
     TierInfo, TierLimit, User,
 };
+pub use seal::{seal, unseal};
 pub use transfer::{Moved, TransferError, transfer};
 pub use watch::Seen;
+pub use webhooks::{Attempt, Delivery, DeliveryFilter, Due, Endpoint, KeptSecret, Webhook};
 pub use write::{Command, Created, WriteContext, WriteTx, Written};
 
 /// An open database. Clones share it.

@@ -45,11 +45,13 @@ pub enum Object {
     ApiKey,
     /// An endpoint of the product that no longer exists.
     RemovedEndpoint,
+    /// An endpoint that is told of events.
+    Webhook,
 }
 
 impl Object {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::LimitKey,
         Self::Tier,
         Self::TierLimit,
@@ -59,6 +61,7 @@ impl Object {
         Self::Scope,
         Self::ApiKey,
         Self::RemovedEndpoint,
+        Self::Webhook,
     ];
 
     /// Its name on the wire.
@@ -73,6 +76,7 @@ impl Object {
             Self::Scope => "scope",
             Self::ApiKey => "apiKey",
             Self::RemovedEndpoint => "removedEndpoint",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -93,6 +97,7 @@ impl Object {
             Self::Scope => "scope",
             Self::ApiKey => "API key",
             Self::RemovedEndpoint => "removed endpoint",
+            Self::Webhook => "webhook",
         }
     }
 }
@@ -264,6 +269,8 @@ pub enum Actor {
     Bootstrap,
     /// Who runs the program by hand.
     CommandLine,
+    /// Plimsoll itself, while it serves.
+    Service,
 }
 
 impl Actor {
@@ -274,6 +281,7 @@ impl Actor {
             Self::Token(_) => "token",
             Self::Bootstrap => "bootstrap",
             Self::CommandLine => "commandLine",
+            Self::Service => "service",
         }
     }
 
@@ -282,7 +290,7 @@ impl Actor {
         match self {
             Self::ApiKey(id) => Some(id.as_str()),
             Self::Token(subject) => Some(subject),
-            Self::Bootstrap | Self::CommandLine => None,
+            Self::Bootstrap | Self::CommandLine | Self::Service => None,
         }
     }
 }

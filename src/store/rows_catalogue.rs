@@ -22,6 +22,7 @@ impl Record for LimitKey {
             rule: rule(row)?,
             per: text(&row.per)?,
             default: value(&row.value_form, row.default_value)?,
+            thresholds: optional(row.thresholds.as_deref())?,
             description: row.description.clone(),
             archived: archived.map(|at| Archived { at, replacement }),
         })
@@ -48,6 +49,7 @@ impl Record for LimitKey {
             window_seconds: rule.window_seconds.map(signed),
             bucket: rule.bucket,
             unit: rule.unit,
+            thresholds: self.thresholds.as_ref().map(ToString::to_string),
             description: self.description.clone(),
             archived_at: archived.map(|archived| archived.at.get()),
             replacement: archived.and_then(|archived| archived.replacement.as_ref()).map(ToString::to_string),

@@ -1,11 +1,12 @@
 //! Kept answers may hold a secret that is shown only once, so they are encrypted under a key that the caller alone can derive.
+//! What signs for webhooks is encrypted under a key of the settings.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 
 /// Encrypts and authenticates `body`, bound to `context`: a fresh nonce, then the ciphertext with its tag.
-pub(super) fn seal(key: &[u8; 32], context: &[u8], body: &[u8]) -> Result<Vec<u8>, Unspecified> {
+pub fn seal(key: &[u8; 32], context: &[u8], body: &[u8]) -> Result<Vec<u8>, Unspecified> {
     let mut nonce = [0; NONCE_LEN];
     rand::fill(&mut nonce)?;
     let mut text = body.to_vec();
@@ -15,7 +16,7 @@ pub(super) fn seal(key: &[u8; 32], context: &[u8], body: &[u8]) -> Result<Vec<u8
 }
 
 /// The body that was sealed with this key in this context.
-pub(super) fn unseal(key: &[u8; 32], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unspecified> {
+pub fn unseal(key: &[u8; 32], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unspecified> {
     let (nonce, text) = sealed.split_at_checked(NONCE_LEN).ok_or(Unspecified)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce)?;
     let mut text = text.to_vec();

@@ -43,6 +43,9 @@ pub struct LimitKeyBody {
     /// interval: the unit of its values. Required.
     #[deserr(default)]
     pub unit: Option<String>,
+    /// count and quota: the percents of the cap whose crossing is told as an event, at most 16 of them. 80 and 100 when left out.
+    #[deserr(default)]
+    pub thresholds: Option<Vec<Quantity>>,
     /// Whether it is archived: asked about no more. No when left out.
     #[deserr(default)]
     pub archived: Option<bool>,
@@ -64,6 +67,7 @@ impl From<LimitKeyBody> for WrittenLimitKey {
             window_seconds: body.window_seconds.map(Quantity::get),
             bucket: body.bucket,
             unit: body.unit,
+            thresholds: body.thresholds.map(|percents| percents.into_iter().map(Quantity::get).collect()),
             archived: body.archived,
             replacement: body.replacement,
         }

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use utoipa::openapi::schema::{AdditionalProperties, Discriminator, ObjectBuilder, Schema, SchemaType, Type};
+use serde_json::json;
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, Discriminator, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{OneOfBuilder, Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -11,6 +12,7 @@ use super::schema::{LABEL_PATTERN, TEXT_PATTERN, number, words};
 use super::value::forms_of;
 use crate::domain::limit_key::{Kind, MAX_DESCRIPTION, MAX_LABEL, MAX_WINDOW_SECONDS, Per};
 use crate::domain::names::LimitKeyName;
+use crate::domain::threshold::{MAX_PERCENT, MAX_THRESHOLDS};
 use crate::domain::window::Window;
 
 const ABOUT: &str = "A limit key: a named thing that is limited. Which fields it takes depends on its kind.";
@@ -54,13 +56,14 @@ fn form(kind: Kind) -> ObjectBuilder {
         .property("kind", words([kind.as_str()], "What is limited, and how."))
         .required("kind");
     let form = match kind {
-        Kind::Count => form.property("per", per()),
+        Kind::Count => form.property("per", per()).property("thresholds", thresholds()),
         Kind::Quota => form
             .property("per", per())
             .property("window", Window::schema())
             .required("window")
             .property("label", label("What is counted, as it stands in the refusal's sentence (`Daily API request limit exceeded`). The limit key's name when left out.", "API request"))
-            .property("perRequest", per_request()),
+            .property("perRequest", per_request())
+            .property("thresholds", thresholds()),
         Kind::Rate => form
             .property("windowSeconds", number(1, MAX_WINDOW_SECONDS, "The length of the sliding window in seconds, at most 31 days."))
             .required("windowSeconds")
@@ -106,6 +109,14 @@ fn per() -> OneOfBuilder {
 
 fn per_request() -> ObjectBuilder {
     nullable(Type::Boolean).description(Some("Whether every request through the gate takes one. No when left out."))
+}
+
+fn thresholds() -> ArrayBuilder {
+    let text =
+        "The percents of the cap whose crossing is told as an event, in any order; none when empty. 80 and 100 when left out.";
+    let percents = ArrayBuilder::new().schema_type(SchemaType::Array(vec![Type::Array, Type::Null]));
+    let percents = percents.items(number(1, MAX_PERCENT, "Percent of the cap.")).unique_items(true);
+    percents.max_items(Some(MAX_THRESHOLDS)).description(Some(text)).examples([json!([50, 80, 100])])
 }
 
 fn unit() -> ObjectBuilder {

@@ -8,10 +8,12 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 
 use crate::domain::bound::Quantity;
 use crate::domain::effective::Mode;
+use crate::domain::event::EventKind;
 use crate::domain::issue::Invalid;
 use crate::domain::limit_key::{Kind, Per};
 use crate::domain::names::{LimitKeyName, OrgId, RecordId, ResourceId, ResourceKind, ScopeName, TierName, UserId};
 use crate::domain::time::{Moment, UtcMillis};
+use crate::domain::webhook::DeliveryState;
 use crate::domain::window::Window;
 
 fn unexpected<T, E: DeserializeError>(message: String, location: ValuePointerRef<'_>) -> Result<T, E> {
@@ -93,4 +95,6 @@ read_from_text! {
     Per => |text: String| Self::from_str(&text),
     Window => |text: String| Self::from_str(&text),
     Mode => |text: String| Self::from_str(&text),
+    EventKind => |text: String| Self::from_str(&text),
+    DeliveryState => |text: String| Self::from_str(&text),
 }

@@ -7,6 +7,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::bound::{MAX_QUANTITY, Quantity};
 use crate::domain::effective::{Mode, Source};
+use crate::domain::event::EventKind;
 use crate::domain::limit_key::{Kind, Per};
 use crate::domain::names::{
     ID_PATTERN, LimitKeyName, NAME_PATTERN, OrgId, RecordId, ReservationText, ResourceId, ScopeName, TierName, UserId,
@@ -14,6 +15,7 @@ use crate::domain::names::{
 use crate::domain::reservation::{RESERVATION_ID_PATTERN, ReservationId, Status};
 use crate::domain::scope::Scopes;
 use crate::domain::time::{DATE_PATTERN, Day, Moment, TIMESTAMP_PATTERN, UtcMillis};
+use crate::domain::webhook::DeliveryState;
 use crate::domain::window::Window;
 
 /// Text for people: no control characters but line feeds and tabs.
@@ -69,6 +71,8 @@ schemas! {
     Moment => OneOfBuilder::new().item(Day::schema()).item(UtcMillis::schema()).description(Some("A UTC day or an RFC 3339 timestamp in UTC.")),
     Kind => words(Kind::ALL.map(Kind::as_str), "The kind of limit key."),
     Window => words(Window::ALL.map(Window::as_str), "The calendar window, in UTC; weeks start on Mondays."),
+    EventKind => words(EventKind::ALL.map(EventKind::as_str), "What happened."),
+    DeliveryState => words(DeliveryState::ALL.map(DeliveryState::as_str), "What has become of a delivery."),
     Mode => words(["set", "add"], "Whether the value replaces the tier's or adds to it."),
     Source => words(["override", "tier", "default"], "Where the value came from. An active override that adds counts too."),
     Per => text(NAME_PATTERN, "What the limit is counted per: `org`, or the kind of resource inside the org.", "org"),

@@ -17,6 +17,7 @@ pub(crate) mod postgres;
 mod process;
 mod proxy;
 mod raw;
+mod receiver;
 mod setup;
 
 pub(crate) use actor::Actor;
@@ -26,4 +27,5 @@ pub(crate) use postgres::Postgres;
 pub(crate) use process::{Plimsoll, Stopped};
 pub(crate) use proxy::Proxy;
 pub(crate) use raw::Held;
+pub(crate) use receiver::{Reaction, Received, Receiver};
 pub(crate) use setup::{ADMIN_KEY, Setup};

@@ -44,4 +44,6 @@ mod redis;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
+mod standard_webhooks;
+#[cfg(test)]
 mod what_if;

@@ -51,6 +51,9 @@ struct Made {
     doomed_override: String,
     removed: String,
     decision: String,
+    webhook: String,
+    doomed_webhook: String,
+    delivery: String,
     customer: String,
     reservation: String,
     other_reservation: String,
@@ -77,7 +80,13 @@ async fn made(admin: &Actor) -> Made {
     let removed = json!({"method": "GET", "path": "/removed"});
     let held = json!({"org": "acme", "limitKey": "seats", "ttlSeconds": 3600});
     admin.post("/v1/consume", json!({"org": "acme", "limitKey": "seats"})).await.is(200);
+    // Nobody is there: what it is told waits.
+    let webhook = async || id(admin.post("/v1/admin/webhooks", json!({"url": "http://plimsoll.invalid/"})).await);
+    let told = webhook().await;
     Made {
+        delivery: delivery(admin, &told).await,
+        webhook: told,
+        doomed_webhook: webhook().await,
         reservation: id(admin.post("/v1/reservations", held.clone()).await),
         other_reservation: id(admin.post("/v1/reservations", held).await),
         decision: admin
@@ -96,11 +105,26 @@ async fn made(admin: &Actor) -> Made {
     }
 }
 
+/// Something that a webhook is told, as soon as it is written down.
+async fn delivery(admin: &Actor, webhook: &str) -> String {
+    admin.post(&format!("/v1/admin/webhooks/{webhook}/test"), json!({})).await.is(200);
+    let begun = std::time::Instant::now();
+    loop {
+        let told = admin.get(&format!("/v1/admin/webhooks/{webhook}/deliveries")).await;
+        if let Some(delivery) = told.is(200).items().first() {
+            return delivery["id"].as_str().expect("an id").to_owned();
+        }
+        assert!(begun.elapsed().as_secs() < 30, "nothing is written down");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
 /// What admins call.
 fn calls_of_admins(made: &Made) -> Vec<Call> {
     let admin = |id, path: &str, body| Call { id, path: format!("/v1/admin/{path}"), body };
     let get = |id, path: &str| admin(id, path, Value::Null);
     let Made { key, other_key, rotated_key, doomed_key, override_, doomed_override, removed, decision, .. } = made;
+    let Made { webhook, doomed_webhook, delivery, .. } = made;
     vec![
         get("listLimitKeys", "limit-keys"),
         get("getActivity", "limit-keys/activity"),
@@ -144,6 +168,17 @@ fn calls_of_admins(made: &Made) -> Vec<Call> {
         admin("patchApiKey", &format!("api-keys/{other_key}"), json!({"name": "renamed"})),
         get("deleteApiKey", &format!("api-keys/{doomed_key}")),
         admin("rotateApiKey", &format!("api-keys/{rotated_key}/rotate"), json!({})),
+        get("listWebhooks", "webhooks"),
+        admin("createWebhook", "webhooks", json!({"url": "https://plimsoll.invalid/"})),
+        get("getWebhook", &format!("webhooks/{webhook}")),
+        admin("patchWebhook", &format!("webhooks/{webhook}"), json!({"description": "Fresh"})),
+        get("deleteWebhook", &format!("webhooks/{doomed_webhook}")),
+        admin("rotateWebhookSecret", &format!("webhooks/{webhook}/rotate-secret"), json!({})),
+        admin("testWebhook", &format!("webhooks/{webhook}/test"), json!({})),
+        get("listWebhookDeliveries", &format!("webhooks/{webhook}/deliveries")),
+        admin("redeliver", &format!("webhooks/{webhook}/deliveries/{delivery}/redeliver"), json!({})),
+        admin("disableWebhook", &format!("webhooks/{webhook}/disable"), json!({})),
+        admin("enableWebhook", &format!("webhooks/{webhook}/enable"), json!({})),
         get("listDecisions", "decisions"),
         get("getDecision", &format!("decisions/{decision}")),
         get("listRemovedEndpoints", "removed-endpoints"),

@@ -57,7 +57,15 @@ impl Ground {
     async fn take(&self, rule: Rule) {
         let value = Value::Max(crate::domain::bound::Bound::Limited(Quantity::saturating(100)));
         let name = "calls".parse().expect("a name");
-        let limit_key = LimitKey { name, rule, per: Per::Org, default: value, description: String::new(), archived: None };
+        let limit_key = LimitKey {
+            name,
+            rule,
+            per: Per::Org,
+            default: value,
+            thresholds: None,
+            description: String::new(),
+            archived: None,
+        };
         let effective = Effective { value, source: Source::Default };
         let amount = Quantity::saturating(1);
         let taking = Taking { limit_key: Arc::new(limit_key), effective, resource: None, amount, org_banned: false };

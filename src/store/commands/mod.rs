@@ -11,6 +11,8 @@ mod removed_endpoints;
 mod scopes;
 mod tiers;
 mod users;
+mod webhook_secrets;
+mod webhooks;
 
 pub use api_key_rates::WrittenRates;
 pub use api_key_secrets::{NewSecret, RotateApiKey};
@@ -23,6 +25,8 @@ pub use removed_endpoints::{CreateRemovedEndpoint, DeleteRemovedEndpoint};
 pub use scopes::{DeleteScope, PutScope};
 pub use tiers::{DeleteTier, DeleteTierLimit, PutTier, PutTierLimit};
 pub use users::{BanUser, UnbanUser};
+pub use webhook_secrets::RotateWebhookSecret;
+pub use webhooks::{CreateWebhook, DeleteWebhook, DisableWebhook, EnableWebhook, PatchWebhook, Redeliver, TestWebhook};
 
 use uuid::Uuid;
 
@@ -30,6 +34,6 @@ use super::StoreError;
 use crate::domain::names::RecordId;
 
 /// An id that nobody has, ordered by the time that it was made at.
-fn new_id(prefix: &str) -> Result<RecordId, StoreError> {
+pub(super) fn new_id(prefix: &str) -> Result<RecordId, StoreError> {
     RecordId::parse(format!("{prefix}_{}", Uuid::now_v7().simple())).map_err(|invalid| StoreError::corrupt(&invalid))
 }

@@ -21,6 +21,8 @@ const NUMBER: &str = "WITH fresh AS (SELECT place, row_number() OVER (ORDER BY p
     UPDATE event_feed SET last = $1 + (SELECT count(*) FROM numbered) WHERE id = 1";
 const OLDEST: &str = "SELECT seq, at FROM event WHERE seq IS NOT NULL ORDER BY seq LIMIT $1";
 const FORGET: &str = "DELETE FROM event WHERE seq <= $1";
+/// What cannot be delivered any more, and what was.
+const FORGET_DELIVERIES: &str = "DELETE FROM webhook_delivery WHERE seq <= $1";
 const NOTE_FORGOTTEN: &str = "UPDATE event_feed SET swept = $1 WHERE id = 1";
 
 /// A part of the feed.
@@ -42,7 +44,7 @@ impl Store {
         let rows = Entity::find().filter(matching).order_by_asc(Column::Seq).limit(limit).all(self.reader()).await?;
         // Read after the events: what is deleted meanwhile is known to be missing.
         let feed = event_feed::Entity::find_by_id(1).one(self.reader()).await?;
-        let events = rows.iter().map(event).collect::<Result<_, _>>()?;
+        let events = rows.iter().map(event_of).collect::<Result<_, _>>()?;
         Ok(Feed { events, swept: feed.map_or(0, |feed| unsigned(feed.swept)) })
     }
 
@@ -98,7 +100,7 @@ impl Store {
                 count = count.saturating_add(1);
             }
             if let Some(end) = end {
-                for sql in [FORGET, NOTE_FORGOTTEN] {
+                for sql in [FORGET, FORGET_DELIVERIES, NOTE_FORGOTTEN] {
                     lane.db().execute_raw(Statement::from_sql_and_values(backend, sql, [end.into()])).await?;
                 }
             }
@@ -109,7 +111,8 @@ impl Store {
     }
 }
 
-fn event(row: &Model) -> Result<Event, StoreError> {
+/// An event from its row.
+pub(in super::super) fn event_of(row: &Model) -> Result<Event, StoreError> {
     let data = serde_json::from_str(&row.data);
     Ok(Event {
         sequence: unsigned(row.seq.unwrap_or(0)),

@@ -19,6 +19,7 @@ use crate::domain::names::{OrgId, RecordId};
 use crate::domain::time::UtcMillis;
 
 pub use feed::Feed;
+pub(super) use feed::event_of;
 
 /// Events in one statement: five parameters each stay far below what a database takes.
 const EVENTS_PER_STATEMENT: usize = 1_000;

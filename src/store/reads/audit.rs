@@ -77,6 +77,7 @@ fn actor(row: &Model) -> Result<Actor, StoreError> {
         ("token", Some(subject)) => Ok(Actor::Token(subject.to_owned())),
         ("bootstrap", None) => Ok(Actor::Bootstrap),
         ("commandLine", None) => Ok(Actor::CommandLine),
+        ("service", None) => Ok(Actor::Service),
         (kind, _) => Err(StoreError::Internal(format!("The log names an unknown kind of actor: {kind}"))),
     }
 }

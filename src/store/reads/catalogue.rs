@@ -59,7 +59,7 @@ impl Store {
     }
 
     /// The record with this key, or that there is none.
-    pub(super) async fn existing<R: Record>(
+    pub(in super::super) async fn existing<R: Record>(
         &self,
         key: impl Into<super::super::rows::Key<R>> + Send,
     ) -> Result<Stored<R>, StoreError> {

@@ -147,7 +147,15 @@ fn tier(name: &str) -> TierInfo {
 
 fn limit_key(name: &str, rule: Rule) -> LimitKey {
     let default = rule.kind().nothing();
-    LimitKey { name: p(name), rule, per: Per::Org, default, description: "For tests".to_owned(), archived: None }
+    LimitKey {
+        name: p(name),
+        rule,
+        per: Per::Org,
+        default,
+        thresholds: None,
+        description: "For tests".to_owned(),
+        archived: None,
+    }
 }
 
 fn rules() -> [Rule; 6] {

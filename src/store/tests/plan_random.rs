@@ -11,6 +11,7 @@ use crate::domain::limit_key::{Archived, Kind};
 use crate::domain::names::{LimitKeyName, ResourceKind, TierName};
 use crate::domain::plan::{Plan, Tier};
 use crate::domain::testing::{kinds, values_of};
+use crate::domain::threshold::Thresholds;
 use crate::wire::plan::PlanDocument;
 
 /// How many catalogues, each applied to what the one before it left.
@@ -96,16 +97,26 @@ fn pers(rule: &Rule) -> BoxedStrategy<Per> {
     }
 }
 
+fn thresholds(kind: Kind) -> BoxedStrategy<Option<Thresholds>> {
+    match kind {
+        Kind::Count | Kind::Quota => {
+            let percents = prop::collection::btree_set(1..=100_u64, 0..=16);
+            prop::option::of(percents.prop_map(|set| Thresholds::parse(set.into_iter().collect()).expect("percents"))).boxed()
+        }
+        Kind::Rate | Kind::Retention | Kind::Interval | Kind::Feature => Just(None).boxed(),
+    }
+}
+
 fn limit_keys() -> impl Strategy<Value = LimitKey> {
     let rules = kinds().prop_flat_map(rules_of);
     let with_per = rules.prop_flat_map(|rule| {
-        let (per, default) = (pers(&rule), values_of(rule.kind()));
-        (Just(rule), per, default)
+        let (per, default, thresholds) = (pers(&rule), values_of(rule.kind()), thresholds(rule.kind()));
+        (Just(rule), per, default, thresholds)
     });
-    (names(), with_per, texts(1_024), 0..3_u8).prop_map(|(name, (rule, per, default), description, archived)| {
+    (names(), with_per, texts(1_024), 0..3_u8).prop_map(|(name, (rule, per, default, thresholds), description, archived)| {
         // Whose replacement it is, if any, is drawn once all names are known.
         let archived = (archived == 0).then(|| Archived { at: now(), replacement: None });
-        LimitKey { name: p(&name), rule, per, default, description, archived }
+        LimitKey { name: p(&name), rule, per, default, thresholds, description, archived }
     })
 }
 

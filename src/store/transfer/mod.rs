@@ -8,7 +8,7 @@ mod copy;
 use entity::{
     api_key, api_key_rate, api_key_scope, api_key_secret, catalogue_revision, change_log, decision, event, event_feed,
     limit_key_activity, limit_key_unknown, limit_key_use, org, org_override, removed_endpoint, reservation, scope, tier,
-    tier_limit, usage, user_ban,
+    tier_limit, usage, user_ban, webhook, webhook_delivery, webhook_progress, webhook_secret,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, TransactionTrait};
 
@@ -89,7 +89,7 @@ async fn to_server(source: &DatabaseConnection, server: &Server, now: UtcMillis)
 }
 
 /// Tables in the order that rows refer to each other in.
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 25] = [
     "limit_key",
     "tier",
     "tier_limit",
@@ -110,6 +110,10 @@ const TABLES: [&str; 21] = [
     "decision",
     "limit_key_activity",
     "limit_key_unknown",
+    "webhook",
+    "webhook_secret",
+    "webhook_progress",
+    "webhook_delivery",
     "answer",
 ];
 
@@ -164,6 +168,10 @@ async fn everything(
     copied.table::<decision::Entity>("decision", &source, target).await?;
     copied.table::<limit_key_activity::Entity>("limit_key_activity", &source, target).await?;
     copied.table::<limit_key_unknown::Entity>("limit_key_unknown", &source, target).await?;
+    copied.table::<webhook::Entity>("webhook", &source, target).await?;
+    copied.table::<webhook_secret::Entity>("webhook_secret", &source, target).await?;
+    copied.table::<webhook_progress::Entity>("webhook_progress", &source, target).await?;
+    copied.table::<webhook_delivery::Entity>("webhook_delivery", &source, target).await?;
     target.execute_unprepared(HOLDS).await?;
     copied.add(answers::copy(&source, target, now).await?);
     source.end().await?;

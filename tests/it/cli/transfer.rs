@@ -6,7 +6,7 @@ use super::{failure, run};
 use crate::harness::{Actor, Answer, Plimsoll, Postgres, Setup};
 
 /// What a caller can see of everything, in both databases the same.
-const SEEN: [&str; 12] = [
+const SEEN: [&str; 13] = [
     "/v1/admin/catalog",
     "/v1/admin/limit-keys?limit=100",
     "/v1/admin/orgs?limit=100",
@@ -15,6 +15,7 @@ const SEEN: [&str; 12] = [
     "/v1/admin/scopes",
     "/v1/admin/api-keys",
     "/v1/admin/removed-endpoints",
+    "/v1/admin/webhooks",
     "/v1/admin/audit?limit=100",
     "/v1/orgs/acme/usage",
     "/v1/orgs/acme/entitlements",
@@ -38,6 +39,8 @@ async fn fill(admin: &Actor) {
     admin.create_override("acme", &more).await.is(201);
     admin.put("/v1/admin/scopes/reports", json!({"description": "Reports"})).await.is(201);
     admin.post("/v1/admin/removed-endpoints", json!({"method": "GET", "path": "/old/{id}"})).await.is(201);
+    let webhook = json!({"url": "https://plimsoll.invalid/", "types": ["user.unbanned"], "org": "acme"});
+    admin.post("/v1/admin/webhooks", webhook).await.is(201);
 }
 
 async fn taking(admin: &Actor, number: u32) -> Answer {

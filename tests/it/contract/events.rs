@@ -74,6 +74,48 @@ async fn usage_that_crosses_a_threshold_is_told_once_for_each_crossing() {
 }
 
 #[tokio::test]
+async fn a_limit_key_may_have_thresholds_of_its_own_or_none() {
+    let (_server, admin) = planned().await;
+    let seats = |thresholds: &Value| json!({"kind": "count", "default": {"max": 5}, "thresholds": thresholds});
+    let told = async || {
+        let found = events(&admin, "type=usage.threshold_crossed").await;
+        found.iter().filter_map(|event| event["data"]["threshold"].as_u64()).collect::<Vec<_>>()
+    };
+    let put = admin.put_limit_key("seats", seats(&json!([100, 20, 60]))).await;
+    assert_eq!(put.is(200).data()["thresholds"], json!([20, 60, 100]));
+    assert!(take(&admin, "seats", 4).await && take(&admin, "seats", 1).await);
+    assert_eq!(told().await, [20, 60, 100]);
+    let document = admin.get("/v1/admin/catalog").await.is(200).data().clone();
+    assert_eq!(document["limitKeys"]["seats"]["thresholds"], json!([20, 60, 100]));
+    let again = admin.put_catalog(&document).await;
+    assert_eq!(again.is(200).data()["changes"], json!([]), "what is exported and applied changes nothing");
+    admin.put_limit_key("seats", seats(&json!([]))).await.is(200);
+    admin.put("/v1/orgs/acme/usage/seats", json!({"current": 0})).await.is(200);
+    assert!(take(&admin, "seats", 5).await);
+    assert_eq!(told().await, [20, 60, 100], "none are told where there are none");
+    let usual = admin.put_limit_key("seats", seats(&Value::Null)).await;
+    assert!(usual.is(200).data().get("thresholds").is_none());
+    admin.put("/v1/orgs/acme/usage/seats", json!({"current": 0})).await.is(200);
+    assert!(take(&admin, "seats", 5).await);
+    assert_eq!(told().await, [20, 60, 100, 80, 100]);
+    let audit = admin.get("/v1/admin/audit?object=limitKey&objectId=seats&limit=2").await.is(200).items().to_vec();
+    assert_eq!((&audit[0]["before"]["thresholds"], &audit[0]["after"]["thresholds"]), (&json!([]), &Value::Null));
+}
+
+#[tokio::test]
+async fn thresholds_are_different_percents_of_what_is_counted() {
+    let (_server, admin) = planned().await;
+    for bad in [json!([0]), json!([101]), json!([50, 50]), json!((1..=17).collect::<Vec<_>>())] {
+        let answer = admin.put_limit_key("seats", json!({"kind": "count", "thresholds": bad})).await;
+        assert_eq!(answer.fails(400, "invalid_body").issues(), ["thresholds"], "{bad}");
+    }
+    let answer = admin.put_limit_key("history", json!({"kind": "retention", "thresholds": [50]})).await;
+    assert_eq!(answer.fails(400, "invalid_body").issues(), ["thresholds"]);
+    let answer = admin.put_limit_key("seats", json!({"kind": "count", "thresholds": [50.5]})).await;
+    assert_eq!(answer.fails(400, "invalid_body").issues(), ["thresholds[0]"]);
+}
+
+#[tokio::test]
 async fn what_is_held_crosses_a_threshold_too_and_a_quota_names_its_window() {
     let (_server, admin) = planned().await;
     let held = admin.post("/v1/reservations", json!({"org": "acme", "limitKey": "calls", "amount": 8})).await;

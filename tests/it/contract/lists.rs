@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::{Actor, Plimsoll};
 
 /// The field that tells the items of a list apart.
-const LISTS: [(&str, &str); 10] = [
+const LISTS: [(&str, &str); 11] = [
     ("/v1/admin/limit-keys", "limitKey"),
     ("/v1/admin/tiers", "tier"),
     ("/v1/admin/tiers/free/limits", "limitKey"),
@@ -17,6 +17,7 @@ const LISTS: [(&str, &str); 10] = [
     ("/v1/admin/scopes", "scope"),
     ("/v1/admin/api-keys", "id"),
     ("/v1/admin/removed-endpoints", "id"),
+    ("/v1/admin/webhooks", "id"),
     ("/v1/orgs/o0/usage", "resource"),
 ];
 const AUDIT: &str = "/v1/admin/audit";
@@ -39,6 +40,9 @@ async fn filled() -> Plimsoll {
         admin.create_key(&json!({"name": format!("key {n}")})).await.is(201);
         let removed = json!({"method": "GET", "path": format!("/x/{n}")});
         admin.post("/v1/admin/removed-endpoints", removed).await.is(201);
+        // Of events that do not happen here.
+        let webhook = json!({"url": "https://example.com/", "types": ["user.unbanned"]});
+        admin.post("/v1/admin/webhooks", webhook).await.is(201);
         admin.post("/v1/consume", json!({"org": "o0", "limitKey": "tasks", "resource": format!("p{n}")})).await.is(200);
     }
     server
@@ -86,8 +90,9 @@ async fn every_list_of_the_document_is_looked_at() {
     let server = Plimsoll::start().await;
     let takes_cursor = |operation: &&crate::harness::Operation| {
         let parameters = operation.value["parameters"].as_array().cloned().unwrap_or_default();
-        // What is asked about by POST is no list, and is looked at in `what_if`; receipts are in `why`.
-        let is_elsewhere = operation.method != "GET" || operation.template == "/v1/admin/decisions";
+        // What is asked about by POST is no list, and is looked at in `what_if`; receipts are in `why`, deliveries in `webhooks`.
+        let elsewhere = ["/v1/admin/decisions", "/v1/admin/webhooks/{id}/deliveries"];
+        let is_elsewhere = operation.method != "GET" || elsewhere.contains(&operation.template.as_str());
         !is_elsewhere && parameters.iter().any(|parameter| parameter["name"] == "cursor")
     };
     let documented: BTreeSet<&str> =

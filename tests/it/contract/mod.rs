@@ -20,6 +20,7 @@ mod lists;
 mod openfeature;
 mod usage;
 mod versions;
+mod webhooks;
 mod what_if;
 mod whoami;
 mod why;
