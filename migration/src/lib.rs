@@ -12,6 +12,7 @@ mod m0008_answers;
 mod m0009_api_key_use;
 mod m0010_events;
 mod m0011_decisions;
+mod m0014_schedules;
 mod stamp;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -21,7 +22,7 @@ use sea_orm_migration::prelude::*;
 pub const APPLICATION_ID: u32 = 0x506c_696d;
 
 /// The version of the schema that this build reads and writes: the number of its steps.
-pub const SCHEMA_VERSION: u32 = 11;
+pub const SCHEMA_VERSION: u32 = 12;
 
 /// The steps, in order.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_api_key_use::Step),
             Box::new(m0010_events::Step),
             Box::new(m0011_decisions::Step),
+            Box::new(m0014_schedules::Step),
         ]
     }
 }
