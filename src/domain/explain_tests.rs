@@ -79,7 +79,8 @@ fn said_of(kind: Kind) -> impl Strategy<Value = Said> {
     let turns = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(prop::option::of(values_of(kind)), 1..=3)];
     (prop::option::of(values_of(kind)), turns, -2..=1_i64).prop_map(|(value, turns, first)| {
         let hours = |hours: i64| now().plus_millis(hours * 3_600_000);
-        let turn = |(value, position): (Option<Value>, i64)| Turn { starts_at: hours(first + position), tier: named("free"), value };
+        let turn =
+            |(value, position): (Option<Value>, i64)| Turn { starts_at: hours(first + position), tier: named("free"), value };
         let mut said = Said { value, turns: turns.into_iter().zip(0..).map(turn).collect() };
         said.value = said.at(now());
         said
@@ -256,8 +257,16 @@ fn a_refused_count_is_told_step_by_step() {
 
 #[test]
 fn what_is_scheduled_is_told_and_waited_for() {
-    let turn = |moment: &str, tier: &str, max| Turn { starts_at: at(moment), tier: named(tier), value: Some(Value::Max(limited(max))) };
-    let turns = vec![turn("2026-11-01T00:00:00Z", "free", 5), turn("2026-12-01T00:00:00Z", "pro", 6), turn("2027-01-01T00:00:00Z", "pro", 50)];
+    let turn = |moment: &str, tier: &str, max| Turn {
+        starts_at: at(moment),
+        tier: named(tier),
+        value: Some(Value::Max(limited(max))),
+    };
+    let turns = vec![
+        turn("2026-11-01T00:00:00Z", "free", 5),
+        turn("2026-12-01T00:00:00Z", "pro", 6),
+        turn("2027-01-01T00:00:00Z", "pro", 50),
+    ];
     let asked = Asked {
         limit_key: key_of(Kind::Count),
         tier: named("free"),
@@ -268,7 +277,8 @@ fn what_is_scheduled_is_told_and_waited_for() {
         tiers: Vec::new(),
     };
     let told = serde_json::to_value(asked.explained()).expect("JSON");
-    let scheduled: Vec<_> = told["steps"].as_array().expect("steps").iter().filter(|step| step["step"] == "scheduled").collect();
+    let scheduled: Vec<_> =
+        told["steps"].as_array().expect("steps").iter().filter(|step| step["step"] == "scheduled").collect();
     assert_eq!(scheduled.iter().map(|step| &step["active"]).collect::<Vec<_>>(), [true, false, false]);
     let expected = serde_json::json!({
         "step": "scheduled", "startsAt": "2027-01-01T00:00:00Z", "tier": "pro", "value": {"max": 50}, "active": false,

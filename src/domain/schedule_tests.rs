@@ -23,7 +23,8 @@ fn a_change_applies_from_its_very_moment_on() {
 
 #[test]
 fn what_is_out_of_order_or_too_much_is_named() {
-    let paths = |steps| Schedule::<u64>::of(steps).expect_err("not in order").into_iter().map(|issue| issue.path).collect::<Vec<_>>();
+    let paths =
+        |steps| Schedule::<u64>::of(steps).expect_err("not in order").into_iter().map(|issue| issue.path).collect::<Vec<_>>();
     assert_eq!(paths(vec![step(10, 1), step(10, 2), step(11, 3), step(5, 4)]), ["[1].startsAt", "[3].startsAt"]);
     let many = |count: usize| (0..count).map(|number| step(i64::try_from(number).expect("few"), 0)).collect::<Vec<_>>();
     assert!(Schedule::of(many(MAX_STEPS)).is_ok());

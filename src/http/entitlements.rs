@@ -134,7 +134,12 @@ pub async fn get(
     }
 }
 
-async fn of_past(permit: &Permit<Read>, service: &Service, id: OrgId, at: UtcMillis) -> Result<Data<EntitlementsView>, ApiError> {
+async fn of_past(
+    permit: &Permit<Read>,
+    service: &Service,
+    id: OrgId,
+    at: UtcMillis,
+) -> Result<Data<EntitlementsView>, ApiError> {
     permit.caller.may_see(&id)?;
     let PastOrg { catalogue, org, revision } = past::org(service, &id, at).await?;
     let of = |limit_key: &&Arc<LimitKey>| entitlement(limit_key, catalogue.effective(&org, limit_key, at), None, at);

@@ -124,7 +124,10 @@ pub const PUT: Doc = Doc {
            this very change already, so that the same body can be put again.",
     examples: &[
         ("an org", r#"{"tier":"free","name":"Acme","metadata":{"crmId":"42"}}"#),
-        ("a trial that falls back to free", r#"{"tier":"ultra","scheduled":[{"startsAt":"2099-01-01T00:00:00Z","tier":"free"}]}"#),
+        (
+            "a trial that falls back to free",
+            r#"{"tier":"ultra","scheduled":[{"startsAt":"2099-01-01T00:00:00Z","tier":"free"}]}"#,
+        ),
         (
             "a trial, and then what was signed",
             r#"{"tier":"ultra","scheduled":[{"startsAt":"2098-12-15T00:00:00Z","tier":"free"},{"startsAt":"2099-01-01T00:00:00Z","tier":"starter"}]}"#,

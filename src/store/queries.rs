@@ -12,8 +12,8 @@ use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
 use super::error::StoreError;
 use super::lists::{Listing, PageRequest};
 use super::records::{ApiKeyInfo, OrgFacts, OverrideInfo, Stored, TierInfo, TierLimit};
-use super::schedules;
 use super::rows::{Key, Record, stored, text, unsigned, value};
+use super::schedules;
 use crate::domain::api_key::OwnRates;
 use crate::domain::limit_key::LimitKey;
 use crate::domain::names::{OrgId, ScopeName};

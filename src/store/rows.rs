@@ -39,7 +39,10 @@ pub(super) trait Record: Clone + PartialEq + Serialize + Send + Sync + Sized {
         None
     }
     /// Reads what other tables hold of these records.
-    fn complete(_db: &impl ConnectionTrait, _found: &mut [Stored<Self>]) -> impl Future<Output = Result<(), StoreError>> + Send {
+    fn complete(
+        _db: &impl ConnectionTrait,
+        _found: &mut [Stored<Self>],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
         ready(Ok(()))
     }
     /// Writes what other tables hold of it.

@@ -65,7 +65,9 @@ pub(super) fn has_tier(tiers: &[&TierName], now: UtcMillis) -> Condition {
     let mut have = Query::select();
     have.column(org_schedule::Column::Org).from(org_schedule::Entity);
     have.and_where(org_schedule::Column::Tier.is_in(wanted()));
-    have.and_where(Expr::col((org_schedule::Entity, org_schedule::Column::StartsAt)).eq(Expr::SubQuery(None, Box::new(last.into()))));
+    have.and_where(
+        Expr::col((org_schedule::Entity, org_schedule::Column::StartsAt)).eq(Expr::SubQuery(None, Box::new(last.into()))),
+    );
     let mut changed = Query::select();
     changed.column(org_schedule::Column::Org).from(org_schedule::Entity);
     changed.and_where(org_schedule::Column::StartsAt.lte(now.get()));

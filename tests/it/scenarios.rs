@@ -46,7 +46,14 @@ pub(crate) struct Org {
 
 impl Default for Org {
     fn default() -> Self {
-        Self { id: String::new(), tier: "free".to_owned(), banned: false, registered: true, overrides: Vec::new(), scheduled: Vec::new() }
+        Self {
+            id: String::new(),
+            tier: "free".to_owned(),
+            banned: false,
+            registered: true,
+            overrides: Vec::new(),
+            scheduled: Vec::new(),
+        }
     }
 }
 

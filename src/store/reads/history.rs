@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use entity::change_log::{Column, Entity, Model};
 use entity::org_override;
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QueryResult, Statement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QueryResult, Statement,
+};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
@@ -149,11 +151,7 @@ fn limit(mut line: Json) -> Json {
 }
 
 /// An org and its overrides as they were at a revision.
-async fn org_at(
-    db: &impl ConnectionTrait,
-    org: &OrgId,
-    revision: u64,
-) -> Result<(Option<Json>, Vec<Json>), StoreError> {
+async fn org_at(db: &impl ConnectionTrait, org: &OrgId, revision: u64) -> Result<(Option<Json>, Vec<Json>), StoreError> {
     let mut found = queries::find::<Org>(db, org.as_str()).await?.map(|org| json(&org.value)).transpose()?;
     let own = org_override::Entity::find().filter(org_override::Column::Org.eq(org.as_str()));
     let mut overrides: BTreeMap<String, Json> = BTreeMap::new();

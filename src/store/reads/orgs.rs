@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use entity::{org, org_override};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::super::{Listing, Org, OrgFacts, OrgFilter, OverrideInfo, PageRequest, Store, StoreError, Stored, User, queries, schedules};
+use super::super::{
+    Listing, Org, OrgFacts, OrgFilter, OverrideInfo, PageRequest, Store, StoreError, Stored, User, queries, schedules,
+};
 use crate::domain::names::{OrgId, RecordId, UserId};
 use crate::domain::time::UtcMillis;
 

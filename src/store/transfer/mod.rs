@@ -7,8 +7,8 @@ mod copy;
 
 use entity::{
     api_key, api_key_rate, api_key_scope, api_key_secret, catalogue_revision, change_log, decision, event, event_feed,
-    limit_key_activity, limit_key_unknown, limit_key_use, org, org_override, org_schedule, removed_endpoint, reservation, scope, tier,
-    tier_limit, tier_limit_schedule, usage, user_ban,
+    limit_key_activity, limit_key_unknown, limit_key_use, org, org_override, org_schedule, removed_endpoint, reservation,
+    scope, tier, tier_limit, tier_limit_schedule, usage, user_ban,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, TransactionTrait};
 

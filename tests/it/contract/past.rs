@@ -47,7 +47,8 @@ async fn an_org_has_had_what_it_had() {
     admin.put("/v1/admin/orgs/acme", body).await.is(201);
     clock.set(start + 2 * HOUR);
     let bonus = json!({"limitKey": "seats", "mode": "add", "value": {"max": 10}, "expiresAt": time(start + 4 * HOUR)});
-    let path = format!("/v1/admin/orgs/acme/overrides/{}", admin.create_override("acme", &bonus).await.is(201).text_at("/data/id"));
+    let path =
+        format!("/v1/admin/orgs/acme/overrides/{}", admin.create_override("acme", &bonus).await.is(201).text_at("/data/id"));
     clock.set(start + 3 * HOUR);
     let revision = admin.put_value("ultra", "seats", json!({"max": 6})).await.is(200).revision();
     clock.set(start + 6 * HOUR);
@@ -60,7 +61,12 @@ async fn an_org_has_had_what_it_had() {
         let had = admin.get(&entitlements("acme", &time(start + hours * HOUR))).await;
         let seats = had.is(200).data()["entitlements"][0].clone();
         assert_eq!((&seats["limitKey"], &seats["current"], &seats["remaining"]), (&json!("seats"), &Value::Null, &Value::Null));
-        (had.text_at("/data/tier").to_owned(), had.data()["banned"].clone(), seats["value"]["max"].clone(), seats["source"].clone())
+        (
+            had.text_at("/data/tier").to_owned(),
+            had.data()["banned"].clone(),
+            seats["value"]["max"].clone(),
+            seats["source"].clone(),
+        )
     };
     let was = |tier: &str, banned: bool, max: u64, source: &str| (tier.to_owned(), json!(banned), json!(max), json!(source));
     assert_eq!(seen(1).await, was("ultra", false, 5, "tier"));
@@ -79,9 +85,15 @@ async fn an_org_has_had_what_it_had() {
 async fn what_is_scheduled_is_answered_of_moments_to_come() {
     let (_server, admin, clock) = planned(START).await;
     let (start, change) = (clock.now(), clock.now() + HOUR);
-    admin.put("/v1/admin/orgs/acme", json!({"tier": "ultra", "scheduled": [{"startsAt": time(change), "tier": "free"}]})).await.is(201);
+    admin
+        .put("/v1/admin/orgs/acme", json!({"tier": "ultra", "scheduled": [{"startsAt": time(change), "tier": "free"}]}))
+        .await
+        .is(201);
     let tier = async |at: i64| admin.get(&entitlements("acme", &time(at))).await.is(200).text_at("/data/tier").to_owned();
-    assert_eq!((tier(start).await, tier(change - 1).await, tier(change).await), ("ultra".into(), "ultra".into(), "free".into()));
+    assert_eq!(
+        (tier(start).await, tier(change - 1).await, tier(change).await),
+        ("ultra".into(), "ultra".into(), "free".into())
+    );
     let now = admin.get("/v1/admin/catalog").await;
     let later = admin.get(&format!("/v1/admin/catalog?at={}", time(change))).await;
     assert_eq!((later.is(200).text.as_str(), later.etag()), (now.text.as_str(), now.etag()));
@@ -93,7 +105,8 @@ async fn an_old_catalogue_can_be_looked_at_and_put_again() {
     let before = admin.get("/v1/admin/catalog").await;
     let old = time(clock.now());
     clock.set(clock.now() + HOUR);
-    let other = json!({"limitKeys": {"other": {"kind": "feature"}}, "tiers": {"pro": {"limits": {"other": {"enabled": true}}}}});
+    let other =
+        json!({"limitKeys": {"other": {"kind": "feature"}}, "tiers": {"pro": {"limits": {"other": {"enabled": true}}}}});
     admin.put("/v1/admin/catalog?prune=true", other).await.is(200);
     let then = admin.get(&format!("/v1/admin/catalog?at={old}")).await;
     assert_eq!((then.is(200).text.as_str(), then.etag()), (before.text.as_str(), before.etag()));
@@ -210,7 +223,9 @@ impl World {
 
     fn limit_key_body(&mut self, limit_key: &str) -> Value {
         match limit_key {
-            "calls" => json!({"kind": "quota", "window": *self.chance.pick(&["hour", "day", "month"]), "default": {"max": self.chance.below(5)}}),
+            "calls" => {
+                json!({"kind": "quota", "window": *self.chance.pick(&["hour", "day", "month"]), "default": {"max": self.chance.below(5)}})
+            }
             "days" => json!({"kind": "retention", "default": {"days": self.chance.below(5)}}),
             // Of one kind after another.
             "sso" if self.chance.percent(20) => json!({"kind": "count"}),
@@ -228,7 +243,8 @@ impl World {
             tiers[tier] = json!({"name": format!("{tier} {}", self.chance.below(3)), "limits": {}});
             for limit_key in LIMIT_KEYS {
                 if self.chance.percent(60) {
-                    let mut limit = if limit_keys[limit_key]["kind"] == "count" { self.value("seats") } else { self.value(limit_key) };
+                    let mut limit =
+                        if limit_keys[limit_key]["kind"] == "count" { self.value("seats") } else { self.value(limit_key) };
                     if self.chance.percent(40) && limit_keys[limit_key]["kind"] != "count" {
                         limit["scheduled"] = self.scheduled_values(limit_key);
                     }
@@ -262,7 +278,8 @@ impl World {
             25..32 => self.admin.post(&format!("{of_org}/{}", *self.chance.pick(&["ban", "unban"])), json!({})).await,
             32..47 => {
                 let mode = *self.chance.pick(&["set", "add"]);
-                let mut body = json!({"limitKey": limit_key, "mode": mode, "value": self.value(limit_key), "startsAt": self.moment()});
+                let mut body =
+                    json!({"limitKey": limit_key, "mode": mode, "value": self.value(limit_key), "startsAt": self.moment()});
                 if self.chance.percent(60) {
                     body["expiresAt"] = json!(self.moment());
                 }
@@ -312,7 +329,12 @@ impl World {
             assert_eq!((told.status, &told.body), (then.0, &then.1), "{org} at {}, PAST_SEED={seed}", seen.at);
         }
         let told = self.admin.get(&format!("/v1/admin/catalog?at={}", seen.at)).await;
-        assert_eq!((told.etag(), &told.text), (seen.catalogue.0.as_str(), &seen.catalogue.1), "at {}, PAST_SEED={seed}", seen.at);
+        assert_eq!(
+            (told.etag(), &told.text),
+            (seen.catalogue.0.as_str(), &seen.catalogue.1),
+            "at {}, PAST_SEED={seed}",
+            seen.at
+        );
     }
 }
 

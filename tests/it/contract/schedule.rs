@@ -112,7 +112,8 @@ async fn an_org_shows_the_tier_that_applies_the_one_it_was_given_and_what_is_sch
 async fn several_changes_come_one_after_the_other() {
     let (_server, admin, clock) = planned(START).await;
     let later = "2027-04-01T00:00:00Z";
-    let body = json!({"tier": "ultra", "scheduled": [{"startsAt": BEGINS, "tier": "free"}, {"startsAt": later, "tier": "starter"}]});
+    let body =
+        json!({"tier": "ultra", "scheduled": [{"startsAt": BEGINS, "tier": "free"}, {"startsAt": later, "tier": "starter"}]});
     admin.put("/v1/admin/orgs/acme", body).await.is(201);
     assert_eq!(seen(&admin).await, at(5, "ultra"));
     clock.set(millis(later) - 1);
@@ -125,15 +126,22 @@ async fn several_changes_come_one_after_the_other() {
 async fn what_cannot_be_scheduled_is_named_all_at_once() {
     let (_server, admin, _clock) = planned(START).await;
     let step = |starts_at: &str, tier: &str| json!({"startsAt": starts_at, "tier": tier});
-    let many: Vec<Value> = (0..17).map(|day| step(&format!("2028-01-{:02}T00:00:00Z", day + 1), ["free", "ultra"][day % 2])).collect();
+    let many: Vec<Value> =
+        (0..17).map(|day| step(&format!("2028-01-{:02}T00:00:00Z", day + 1), ["free", "ultra"][day % 2])).collect();
     let table = [
         (json!([step(START, "free")]), vec!["scheduled[0].startsAt"]),
         (json!([step(BEGINS, "none")]), vec!["scheduled[0].tier"]),
         (json!([step(BEGINS, "ultra")]), vec!["scheduled[0].tier"]),
         (json!([step(BEGINS, "free"), step("2028-01-01T00:00:00Z", "free")]), vec!["scheduled[1].tier"]),
         (json!([step(BEGINS, "free"), step(BEGINS, "starter")]), vec!["scheduled[1].startsAt"]),
-        (json!([step("yesterday", "Free"), {"tier": "free"}]), vec!["scheduled[0].startsAt", "scheduled[0].tier", "scheduled[1].startsAt"]),
-        (json!([step("2020-01-01T00:00:00Z", "none"), step("2019-01-01T00:00:00Z", "free")]), vec!["scheduled[0].tier", "scheduled[1].startsAt"]),
+        (
+            json!([step("yesterday", "Free"), {"tier": "free"}]),
+            vec!["scheduled[0].startsAt", "scheduled[0].tier", "scheduled[1].startsAt"],
+        ),
+        (
+            json!([step("2020-01-01T00:00:00Z", "none"), step("2019-01-01T00:00:00Z", "free")]),
+            vec!["scheduled[0].tier", "scheduled[1].startsAt"],
+        ),
         (json!(many), vec!["scheduled"]),
         (json!([{"startsAt": BEGINS, "tier": "free", "more": 1}]), vec!["scheduled[0].more"]),
     ];
@@ -187,7 +195,10 @@ async fn a_tier_s_value_changes_by_itself_at_its_very_moment() {
     let scheduled = json!([{"startsAt": BEGINS, "value": {"max": 9}}, {"startsAt": later, "value": {"unlimited": true}}]);
     let put = admin.put(SEATS, json!({"scheduled": scheduled})).await;
     let data = put.is(200).data();
-    assert_eq!((&data["value"], &data["assignedValue"], &data["scheduled"]), (&json!({"max": 5}), &json!({"max": 5}), &scheduled));
+    assert_eq!(
+        (&data["value"], &data["assignedValue"], &data["scheduled"]),
+        (&json!({"max": 5}), &json!({"max": 5}), &scheduled)
+    );
     assert_eq!(admin.get(SEATS).await.data(), put.data());
     assert_eq!(seen(&admin).await, at(5, "ultra"));
     clock.set(millis(BEGINS));
@@ -242,14 +253,18 @@ async fn what_is_scheduled_is_a_part_of_the_document_also_when_it_has_begun() {
     assert_eq!(wrong.fails(400, "invalid_body").issues(), ["tiers.ultra.limits.seats.scheduled[0].value"]);
     admin.put_catalog(&other(json!({"enabled": false}))).await.is(200);
     let shown = admin.get(SEATS).await;
-    assert_eq!((&shown.data()["value"], &shown.data()["assignedValue"]), (&json!({"enabled": false}), &json!({"enabled": true})));
+    assert_eq!(
+        (&shown.data()["value"], &shown.data()["assignedValue"]),
+        (&json!({"enabled": false}), &json!({"enabled": true}))
+    );
 }
 
 #[tokio::test]
 async fn a_tier_that_begins_is_told_once_with_its_moment() {
     let (_server, admin, clock) = planned(START).await;
     let later = "2027-04-01T00:00:00Z";
-    let body = json!({"tier": "ultra", "scheduled": [{"startsAt": BEGINS, "tier": "free"}, {"startsAt": later, "tier": "starter"}]});
+    let body =
+        json!({"tier": "ultra", "scheduled": [{"startsAt": BEGINS, "tier": "free"}, {"startsAt": later, "tier": "starter"}]});
     admin.put("/v1/admin/orgs/acme", body).await.is(201);
     clock.set(millis(BEGINS));
     wait_for(&admin, 1).await;
@@ -292,10 +307,9 @@ async fn an_explanation_names_what_is_scheduled_and_how_long_to_wait_for_it() {
     clock.set(millis(BEGINS) - 60_000);
     let told = admin.post("/v1/check?explain=true", json!({"org": "acme", "limitKey": "seats", "current": 2})).await;
     let why = &told.is(200).data()["explanation"];
-    let steps: Vec<&Value> = why["steps"].as_array().expect("steps").iter().filter(|step| step["step"] == "scheduled").collect();
-    let step = |starts_at: &str, max: u64| {
-        json!({"step": "scheduled", "startsAt": starts_at, "tier": "ultra", "value": {"max": max}, "active": false})
-    };
+    let steps: Vec<&Value> =
+        why["steps"].as_array().expect("steps").iter().filter(|step| step["step"] == "scheduled").collect();
+    let step = |starts_at: &str, max: u64| json!({"step": "scheduled", "startsAt": starts_at, "tier": "ultra", "value": {"max": max}, "active": false});
     assert_eq!(steps, [&step(BEGINS, 5), &step(later, 9)]);
     assert_eq!(why["wouldAllow"]["wait"], json!({"seconds": 60, "until": BEGINS}));
     clock.set(millis(BEGINS));

@@ -164,7 +164,15 @@ async fn every_conditional_operation_of_the_document_is_looked_at() {
     };
     let documented: BTreeSet<&str> =
         server.document().operations().iter().filter(is_conditional).map(|operation| operation.id.as_str()).collect();
-    let with_ids = ["putScheduledTierLimit", "deleteScheduledTierLimit", "patchApiKey", "deleteApiKey", "deleteOverride", "deleteRemovedEndpoint", "putCatalog"];
+    let with_ids = [
+        "putScheduledTierLimit",
+        "deleteScheduledTierLimit",
+        "patchApiKey",
+        "deleteApiKey",
+        "deleteOverride",
+        "deleteRemovedEndpoint",
+        "putCatalog",
+    ];
     let known = resources().into_iter().flat_map(|resource| resource.operations).copied().chain(with_ids).collect();
     assert_eq!(documented, known);
     for operation in server.document().operations().iter().filter(is_conditional) {

@@ -117,7 +117,13 @@ fn override_of(plan: &Plan, number: usize, posted: &Value) -> Override {
     }
 }
 
-fn rendered(case: &Case, (limit_key, tier): (&LimitKey, String), effective: Effective, question: &Question, decision: &Decision) -> Value {
+fn rendered(
+    case: &Case,
+    (limit_key, tier): (&LimitKey, String),
+    effective: Effective,
+    question: &Question,
+    decision: &Decision,
+) -> Value {
     let resource = match question {
         Question::Add { resource, .. } => json!(resource),
         Question::Happen { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => Value::Null,
