@@ -77,6 +77,7 @@ pub fn sentence(error: &StoreError) -> String {
         | StoreError::IdempotencyKeyReused
         | StoreError::IdempotencyInProgress
         | StoreError::Overtaken
+        | StoreError::NotKept(_)
         | StoreError::Unavailable(_)
         | StoreError::TooManyAnswers { .. }
         | StoreError::Internal(_) => error.to_string(),

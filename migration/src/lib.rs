@@ -14,6 +14,7 @@ mod m0010_events;
 mod m0011_decisions;
 mod m0012_thresholds;
 mod m0013_webhooks;
+mod m0014_schedules;
 mod stamp;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -23,7 +24,7 @@ use sea_orm_migration::prelude::*;
 pub const APPLICATION_ID: u32 = 0x506c_696d;
 
 /// The version of the schema that this build reads and writes: the number of its steps.
-pub const SCHEMA_VERSION: u32 = 13;
+pub const SCHEMA_VERSION: u32 = 14;
 
 /// The steps, in order.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_decisions::Step),
             Box::new(m0012_thresholds::Step),
             Box::new(m0013_webhooks::Step),
+            Box::new(m0014_schedules::Step),
         ]
     }
 }

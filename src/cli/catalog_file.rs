@@ -170,7 +170,8 @@ fn expected(if_revision: Option<u64>) -> Expected {
 async fn compared(store: &Store, document: &Document, if_revision: Option<u64>) -> Result<PlanChanges, String> {
     let why = |why: String| refused(&document.file, &why);
     let change = by_hand::plan_in(store, document_in(&document.file)?, document.prune).await.map_err(why)?;
-    let found = store.plan_changes(change, document.prune).await.map_err(|error| why(by_hand::sentence(&error)))?;
+    let found =
+        store.plan_changes(change, document.prune, clock::now()).await.map_err(|error| why(by_hand::sentence(&error)))?;
     expected(if_revision).check(Some(found.revision)).map_err(|error| why(by_hand::sentence(&error)))?;
     Ok(found)
 }

@@ -84,7 +84,7 @@ async fn prepare(store: &Store) -> Result<Vec<&'static str>, String> {
             Err(error) => return Err(error.to_string()),
         }
         let tier = TierName::parse(tier).map_err(|invalid| invalid.0)?;
-        let command = PutOrg { id, tier, name: name.to_owned(), metadata: Map::new() };
+        let command = PutOrg { id, tier, scheduled: Vec::new(), name: name.to_owned(), metadata: Map::new() };
         store.run(by_hand::context(), command).await.map_err(|error| error.to_string())?;
         new.push(org);
     }

@@ -167,6 +167,9 @@ pub enum Happening {
         from: TierName,
         /// The tier that it has.
         to: TierName,
+        /// The moment that it was scheduled for, if it came about by itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        starts_at: Option<UtcMillis>,
     },
     /// An org was banned.
     OrgBanned {

@@ -11,6 +11,7 @@ use super::effective::{Effective, Mode, Override, Source, effective, shaping};
 use super::limit_key::{Kind, LimitKey, Rule};
 use super::names::{LimitKeyName, RecordId, TierName};
 use super::remedy::{Remedies, remedies};
+use super::schedule::{Said, Turn};
 use super::time::{Day, UtcMillis};
 use super::value::Value;
 use super::window::Span;
@@ -22,8 +23,8 @@ pub struct Grounds<'a> {
     pub limit_key: &'a LimitKey,
     /// The org's tier.
     pub tier: &'a TierName,
-    /// What the tier says of the limit key.
-    pub tier_value: Option<Value>,
+    /// What the tier says of the limit key, and what that changes to by itself.
+    pub said: &'a Said,
     /// The org's overrides, also those for other limit keys.
     pub overrides: &'a [Override],
     /// The value that the API key has of its own, which replaces all of these.
@@ -39,7 +40,7 @@ impl<'a> Grounds<'a> {
 
     /// The value that applies at `now`.
     pub fn effective(&self, now: UtcMillis) -> Effective {
-        self.effective_in(self.tier_value, now)
+        self.effective_in(self.said.at(now), now)
     }
 
     /// The value that would apply in a tier that says this.
@@ -161,6 +162,17 @@ pub enum Step {
         /// Whether it has a part in the value that applies.
         applied: bool,
     },
+    /// What the org's tier, or what it says, changes to by itself.
+    Scheduled {
+        /// The first moment of it.
+        starts_at: UtcMillis,
+        /// The org's tier from then on.
+        tier: TierName,
+        /// What it says from then on; nothing when it is silent.
+        value: Option<Value>,
+        /// Whether it is what the tier says now.
+        active: bool,
+    },
     /// An override of the org for this limit key.
     Override {
         /// Its id.
@@ -250,13 +262,14 @@ fn values(grounds: &Grounds<'_>, now: UtcMillis) -> Vec<Step> {
     let active = || grounds.concerned().filter(|candidate| candidate.is_active(now));
     let is_set = active().any(|candidate| candidate.mode == Mode::Set);
     let mut steps = vec![
-        Step::Default { value: grounds.limit_key.default, applied: is_free && !is_set && grounds.tier_value.is_none() },
+        Step::Default { value: grounds.limit_key.default, applied: is_free && !is_set && grounds.said.value.is_none() },
         Step::Tier {
             tier: grounds.tier.clone(),
-            value: grounds.tier_value,
-            applied: is_free && !is_set && grounds.tier_value.is_some(),
+            value: grounds.said.value,
+            applied: is_free && !is_set && grounds.said.value.is_some(),
         },
     ];
+    steps.extend(scheduled(grounds.said, now));
     steps.extend(grounds.concerned().map(|candidate| Step::Override {
         id: candidate.id.clone(),
         mode: candidate.mode,
@@ -268,6 +281,17 @@ fn values(grounds: &Grounds<'_>, now: UtcMillis) -> Vec<Step> {
     }));
     steps.extend(grounds.own.map(|own| Step::ApiKeyRate { value: own.value, applied: true }));
     steps
+}
+
+/// What is scheduled, of which the last that has begun is what the tier says.
+fn scheduled(said: &Said, now: UtcMillis) -> impl Iterator<Item = Step> {
+    let last = said.turns.iter().rposition(|turn| turn.starts_at <= now);
+    said.turns.iter().enumerate().map(move |(position, Turn { starts_at, tier, value })| Step::Scheduled {
+        starts_at: *starts_at,
+        tier: tier.clone(),
+        value: *value,
+        active: last == Some(position),
+    })
 }
 
 fn window(limit_key: &LimitKey, now: UtcMillis) -> Option<Step> {

@@ -16,7 +16,7 @@ const QUESTIONS: u32 = 100_000;
 struct Asked {
     limit_key: LimitKey,
     tier: TierName,
-    tier_value: Option<Value>,
+    said: Said,
     overrides: Vec<Override>,
     own: Option<Effective>,
     case: Case,
@@ -25,8 +25,8 @@ struct Asked {
 
 impl Asked {
     fn grounds(&self) -> Grounds<'_> {
-        let Self { limit_key, tier, tier_value, overrides, own, .. } = self;
-        Grounds { limit_key, tier, tier_value: *tier_value, overrides, own: *own }
+        let Self { limit_key, tier, said, overrides, own, .. } = self;
+        Grounds { limit_key, tier, said, overrides, own: *own }
     }
 
     fn decided(&self) -> Decision {
@@ -74,6 +74,19 @@ fn overrides_of(kind: Kind) -> impl Strategy<Value = Vec<Override>> {
     })
 }
 
+/// What the tier says, and at times what that changes to. What has begun is what it says now.
+fn said_of(kind: Kind) -> impl Strategy<Value = Said> {
+    let turns = prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(prop::option::of(values_of(kind)), 1..=3)];
+    (prop::option::of(values_of(kind)), turns, -2..=1_i64).prop_map(|(value, turns, first)| {
+        let hours = |hours: i64| now().plus_millis(hours * 3_600_000);
+        let turn =
+            |(value, position): (Option<Value>, i64)| Turn { starts_at: hours(first + position), tier: named("free"), value };
+        let mut said = Said { value, turns: turns.into_iter().zip(0..).map(turn).collect() };
+        said.value = said.at(now());
+        said
+    })
+}
+
 fn facts() -> impl Strategy<Value = Facts> {
     let window = (quantities(), prop::option::of(0..=59_999_i64))
         .prop_map(|(used, frees)| WindowUse { used, frees_at: frees.map(|millis| now().plus_millis(millis)) });
@@ -88,12 +101,12 @@ fn asked() -> impl Strategy<Value = Asked> {
     kinds().prop_flat_map(|kind| {
         let value = || prop::option::of(values_of(kind));
         let own = prop::option::of(values_of(kind)).prop_map(move |own| own.filter(|_| kind == Kind::Rate));
-        let shapes = (values_of(kind), value(), overrides_of(kind), own);
+        let shapes = (values_of(kind), said_of(kind), overrides_of(kind), own);
         (shapes, questions_of(kind), facts(), [value(), value(), value()]).prop_map(
-            move |((default, tier_value, overrides, own), question, facts, tiers)| Asked {
+            move |((default, said, overrides, own), question, facts, tiers)| Asked {
                 limit_key: LimitKey { default, ..key_of(kind) },
                 tier: named("free"),
-                tier_value,
+                said,
                 overrides,
                 own: own.map(|value| Effective { value, source: Source::Override }),
                 case: Case { question, facts, now: now() },
@@ -225,7 +238,7 @@ fn a_refused_count_is_told_step_by_step() {
     let asked = Asked {
         limit_key: key_of(Kind::Count),
         tier: named("free"),
-        tier_value: Some(Value::Max(limited(5))),
+        said: Said { value: Some(Value::Max(limited(5))), turns: Vec::new() },
         overrides: Vec::new(),
         own: None,
         case: Case { question: adding(quantity(2)), facts: usage_of(4, 1), now: now() },
@@ -240,6 +253,38 @@ fn a_refused_count_is_told_step_by_step() {
         "wait": null, "from": null,
     });
     assert_eq!(told["wouldAllow"], expected);
+}
+
+#[test]
+fn what_is_scheduled_is_told_and_waited_for() {
+    let turn = |moment: &str, tier: &str, max| Turn {
+        starts_at: at(moment),
+        tier: named(tier),
+        value: Some(Value::Max(limited(max))),
+    };
+    let turns = vec![
+        turn("2026-11-01T00:00:00Z", "free", 5),
+        turn("2026-12-01T00:00:00Z", "pro", 6),
+        turn("2027-01-01T00:00:00Z", "pro", 50),
+    ];
+    let asked = Asked {
+        limit_key: key_of(Kind::Count),
+        tier: named("free"),
+        said: Said { value: Some(Value::Max(limited(5))), turns },
+        overrides: Vec::new(),
+        own: None,
+        case: Case { question: adding(quantity(2)), facts: usage_of(5, 0), now: now() },
+        tiers: Vec::new(),
+    };
+    let told = serde_json::to_value(asked.explained()).expect("JSON");
+    let scheduled: Vec<_> =
+        told["steps"].as_array().expect("steps").iter().filter(|step| step["step"] == "scheduled").collect();
+    assert_eq!(scheduled.iter().map(|step| &step["active"]).collect::<Vec<_>>(), [true, false, false]);
+    let expected = serde_json::json!({
+        "step": "scheduled", "startsAt": "2027-01-01T00:00:00Z", "tier": "pro", "value": {"max": 50}, "active": false,
+    });
+    assert_eq!(scheduled[2], &expected);
+    assert_eq!(told["wouldAllow"]["wait"]["until"], "2027-01-01T00:00:00Z", "the first change is not enough");
 }
 
 fn usage_of(used: u64, held: u64) -> Facts {

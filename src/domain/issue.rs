@@ -16,6 +16,12 @@ impl Issue {
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into() }
     }
+
+    /// The same finding inside of what is at `prefix`.
+    #[must_use]
+    pub fn under(self, prefix: &str) -> Self {
+        Self { path: format!("{prefix}{}", self.path), message: self.message }
+    }
 }
 
 /// A value that did not satisfy its type; the phrase says what was expected.

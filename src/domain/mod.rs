@@ -25,6 +25,7 @@ pub mod remedy;
 pub mod removed_endpoint;
 pub mod reservation;
 pub mod retention;
+pub mod schedule;
 pub mod scope;
 #[cfg(test)]
 pub(crate) mod testing;

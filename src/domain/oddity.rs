@@ -7,6 +7,7 @@ use super::issue::Issue;
 use super::limit_key::{LimitKey, Rule};
 use super::names::{LimitKeyName, TierName};
 use super::plan::{Plan, Tier};
+use super::time::UtcMillis;
 use super::value::Value;
 
 /// Values that are compared at most, so that a plan of very many tiers holds nobody up: some milliseconds.
@@ -56,10 +57,10 @@ impl Column<'_> {
 }
 
 impl Plan {
-    /// What is odd: a limit key that no tier speaks of, a higher tier that grants less, an unlimited rate over a finite quota.
+    /// What is odd at `now`: a limit key that no tier speaks of, a higher tier that grants less, an unlimited rate over a finite quota.
     ///
     /// Of two tiers that is the higher which grants more of more limit keys; of as many, the one that grants more altogether.
-    pub fn oddities(&self) -> Vec<Issue> {
+    pub fn oddities(&self, now: UtcMillis) -> Vec<Issue> {
         let active: Vec<&LimitKey> = self.limit_keys.values().filter(|limit_key| limit_key.archived.is_none()).collect();
         let mut found = self.unspoken_of(&active);
         let pairs = self.tiers.len().saturating_mul(self.tiers.len());
@@ -67,9 +68,9 @@ impl Plan {
             found.push(Issue::new("tiers", "are too many to be compared with each other"));
             return found;
         }
-        found.extend(self.less_above(&active));
+        found.extend(self.less_above(&active, now));
         for (name, tier) in &self.tiers {
-            found.extend(unlimited_rates(name, tier, &active));
+            found.extend(unlimited_rates(name, tier, &active, now));
         }
         found
     }
@@ -83,8 +84,8 @@ impl Plan {
         active.iter().filter(is_odd).map(odd).collect()
     }
 
-    fn less_above(&self, active: &[&LimitKey]) -> Vec<Issue> {
-        let column = |(name, tier)| Column { name, values: active.iter().map(|key| value_of(tier, key)).collect() };
+    fn less_above(&self, active: &[&LimitKey], now: UtcMillis) -> Vec<Issue> {
+        let column = |(name, tier)| Column { name, values: active.iter().map(|key| value_of(tier, key, now)).collect() };
         let columns: Vec<Column<'_>> = self.tiers.iter().map(column).collect();
         let mut less: BTreeMap<(&TierName, usize), Vec<&str>> = BTreeMap::new();
         for higher in &columns {
@@ -122,16 +123,16 @@ pub fn upwards(tiers: Vec<(&TierName, Vec<Value>)>) -> Vec<&TierName> {
     ranked.into_iter().map(|(_, name)| name).collect()
 }
 
-fn value_of(tier: &Tier, limit_key: &LimitKey) -> Value {
-    tier.limits.get(&limit_key.name).copied().unwrap_or(limit_key.default)
+fn value_of(tier: &Tier, limit_key: &LimitKey, now: UtcMillis) -> Value {
+    tier.value_of(&limit_key.name, now).unwrap_or(limit_key.default)
 }
 
 /// Rates without a limit beside a quota of the same requests, which one burst can use up.
-fn unlimited_rates(name: &TierName, tier: &Tier, active: &[&LimitKey]) -> Vec<Issue> {
+fn unlimited_rates(name: &TierName, tier: &Tier, active: &[&LimitKey], now: UtcMillis) -> Vec<Issue> {
     let finite_quota = |of_rate: bool| {
         active.iter().find(|other| match other.rule {
             Rule::Quota { per_request, .. } => {
-                per_request == of_rate && matches!(value_of(tier, other), Value::Max(Bound::Limited(_)))
+                per_request == of_rate && matches!(value_of(tier, other, now), Value::Max(Bound::Limited(_)))
             }
             Rule::Count | Rule::Rate { .. } | Rule::Retention | Rule::Interval { .. } | Rule::Feature => false,
         })
@@ -141,7 +142,7 @@ fn unlimited_rates(name: &TierName, tier: &Tier, active: &[&LimitKey]) -> Vec<Is
         let Rule::Rate { per_request, .. } = limit_key.rule else { return None };
         let quota = quotas.get(usize::from(per_request)).copied().flatten()?;
         let message = format!("is unlimited over the finite quota {}, which one burst can use up", quota.name);
-        let is_unlimited = value_of(tier, limit_key) == Value::Max(Bound::Unlimited);
+        let is_unlimited = value_of(tier, limit_key, now) == Value::Max(Bound::Unlimited);
         is_unlimited.then(|| Issue::new(format!("tiers.{name}.limits.{}", limit_key.name), message))
     };
     active.iter().filter_map(odd).collect()

@@ -8,7 +8,7 @@ use crate::domain::testing::*;
 fn plan(limit_keys: &[(&str, Kind)], tiers: &[(&str, &[(&str, Value)])]) -> Plan {
     let limit_keys = limit_keys.iter().map(|(name, kind)| (named(name), limit_key(name, rule_of(*kind))));
     let tiers = tiers.iter().map(|(name, values)| {
-        let limits = values.iter().map(|(limit_key, value)| (named(limit_key), *value)).collect();
+        let limits = values.iter().map(|(limit_key, value)| (named(limit_key), (*value).into())).collect();
         (named(name), Tier { limits, ..Tier::default() })
     });
     Plan { limit_keys: limit_keys.collect(), tiers: tiers.collect() }
@@ -21,7 +21,7 @@ fn max(number: u64) -> Value {
 const UNLIMITED: Value = Value::Max(Bound::Unlimited);
 
 fn paths(plan: &Plan) -> Vec<String> {
-    plan.oddities().into_iter().map(|issue| issue.path).collect()
+    plan.oddities(now()).into_iter().map(|issue| issue.path).collect()
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_higher_tier_that_grants_less_is_odd_whatever_the_tiers_are_called() {
     let high =
         [("seats", max(50)), ("history", Value::Days(Bound::Unlimited)), ("refresh", min(6)), ("sso", Value::Enabled(true))];
     for [lower, higher] in [["a", "b"], ["b", "a"]] {
-        let odd = plan(&keys, &[(lower, &low), (higher, &high)]).oddities();
+        let odd = plan(&keys, &[(lower, &low), (higher, &high)]).oddities(now());
         let path = format!("tiers.{higher}.limits.refresh");
         let message = format!("grants less than in {lower}, which is lower on the whole");
         assert_eq!(odd, [Issue::new(path, message)]);

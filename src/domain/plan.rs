@@ -6,8 +6,10 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::issue::Issue;
-use super::limit_key::{LimitKey, Rule};
+use super::limit_key::{Kind, LimitKey, Rule};
 use super::names::{LimitKeyName, TierName};
+use super::schedule::Limit;
+use super::time::UtcMillis;
 use super::value::Value;
 
 /// A tier: what it is called, and its value for each limit key that it says something about.
@@ -18,7 +20,7 @@ pub struct Tier {
     /// For people.
     pub description: String,
     /// Its values.
-    pub limits: BTreeMap<LimitKeyName, Value>,
+    pub limits: BTreeMap<LimitKeyName, Limit>,
 }
 
 /// Everything that the catalogue says, in a stable order.
@@ -29,6 +31,13 @@ pub struct Plan {
     pub limit_keys: BTreeMap<LimitKeyName, LimitKey>,
     /// The tiers, by name.
     pub tiers: BTreeMap<TierName, Tier>,
+}
+
+impl Tier {
+    /// What it says about a limit key at `now`, if it says anything.
+    pub fn value_of(&self, limit_key: &LimitKeyName, now: UtcMillis) -> Option<Value> {
+        self.limits.get(limit_key).map(|limit| limit.at(now))
+    }
 }
 
 impl Plan {
@@ -45,7 +54,7 @@ impl Plan {
             let kept = merged.tiers.entry(name.clone()).or_default();
             kept.name.clone_from(&tier.name);
             kept.description.clone_from(&tier.description);
-            kept.limits.extend(tier.limits.iter().map(|(limit_key, value)| (limit_key.clone(), *value)));
+            kept.limits.extend(tier.limits.iter().map(|(limit_key, limit)| (limit_key.clone(), limit.clone())));
         }
         merged
     }
@@ -60,24 +69,20 @@ impl Plan {
         replaced
     }
 
-    /// What a tier says about a limit key, if it says anything.
-    pub fn value_in(&self, tier: &TierName, limit_key: &LimitKeyName) -> Option<Value> {
-        self.tiers.get(tier).and_then(|tier| tier.limits.get(limit_key)).copied()
+    /// What a tier says about a limit key at `now`, if it says anything.
+    pub fn value_in(&self, tier: &TierName, limit_key: &LimitKeyName, now: UtcMillis) -> Option<Value> {
+        self.tiers.get(tier)?.value_of(limit_key, now)
     }
 
     /// Every value whose limit key does not exist or takes another form, and every replacement that is none.
     pub fn contradictions(&self) -> Vec<Issue> {
         let mut issues: Vec<Issue> = self.limit_keys.values().filter_map(|key| self.bad_replacement(key)).collect();
         for (tier_name, tier) in &self.tiers {
-            for (name, value) in &tier.limits {
+            for (name, limit) in &tier.limits {
                 let path = format!("tiers.{tier_name}.limits.{name}");
                 match self.limit_keys.get(name) {
                     None => issues.push(Issue::new(path, "there is no such limit key")),
-                    Some(limit_key) if !value.fits(limit_key.kind()) => {
-                        let form = limit_key.kind().value_form();
-                        issues.push(Issue::new(path, format!("must be {form} for a limit key of kind {}", limit_key.kind())));
-                    }
-                    Some(_) => {}
+                    Some(limit_key) => issues.extend(misfits(&path, limit, limit_key.kind())),
                 }
             }
         }
@@ -132,6 +137,13 @@ impl Plan {
     }
 }
 
+/// The values that this kind does not take.
+fn misfits(path: &str, limit: &Limit, kind: Kind) -> Vec<Issue> {
+    let misfits = limit.values().filter(|(_, value)| !value.fits(kind));
+    let message = || format!("must be {} for a limit key of kind {kind}", kind.value_form());
+    misfits.map(|(place, _)| Issue::new(format!("{path}{place}"), message())).collect()
+}
+
 fn names_of<'a, K: Ord, T>(one: &'a BTreeMap<K, T>, other: &'a BTreeMap<K, T>) -> BTreeSet<&'a K> {
     one.keys().chain(other.keys()).collect()
 }
@@ -147,13 +159,13 @@ fn changed_tier(name: &TierName, before: Option<&Tier>, after: Option<&Tier>) ->
     }
 }
 
-type Limits = BTreeMap<LimitKeyName, Value>;
+type Limits = BTreeMap<LimitKeyName, Limit>;
 
 fn changed_limits(tier: &TierName, [before, after]: [&Limits; 2]) -> Vec<Change> {
     let change = |limit_key: &LimitKeyName| {
         let (tier, limit_key) = (tier.clone(), limit_key.clone());
-        match (before.get(&limit_key).copied(), after.get(&limit_key).copied()) {
-            (before, Some(after)) if before != Some(after) => Some(Change::Limit { tier, limit_key, before, after }),
+        match (before.get(&limit_key).cloned(), after.get(&limit_key).cloned()) {
+            (before, Some(after)) if before.as_ref() != Some(&after) => Some(Change::Limit { tier, limit_key, before, after }),
             (Some(before), None) => Some(Change::Gone(Gone::Limit { tier, limit_key, before })),
             (_, _) => None,
         }
@@ -187,9 +199,9 @@ pub enum Change {
         /// Of what.
         limit_key: LimitKeyName,
         /// As it is.
-        before: Option<Value>,
+        before: Option<Limit>,
         /// As it is to be.
-        after: Value,
+        after: Limit,
     },
     /// Something is there no more.
     Gone(Gone),
@@ -214,7 +226,7 @@ pub enum Gone {
         /// Of what.
         limit_key: LimitKeyName,
         /// As it is.
-        before: Value,
+        before: Limit,
     },
 }
 

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::limit_key::Archived;
 use crate::domain::limit_key::Kind;
+use crate::domain::schedule::{Schedule, Step};
 use crate::domain::testing::*;
-use crate::domain::time::UtcMillis;
 
 fn archives() -> impl Strategy<Value = Option<Archived>> {
     let archived = (-3..3_i64).prop_map(|offset| Archived { at: UtcMillis::new(offset), replacement: None });
@@ -19,11 +19,20 @@ prop_compose! {
     }
 }
 
+/// A value, and at times what it changes to.
+fn limits() -> impl Strategy<Value = Limit> {
+    let steps = prop::collection::btree_map(0..5_i64, kinds().prop_flat_map(values_of), 0..3);
+    (kinds().prop_flat_map(values_of), prop_oneof![2 => Just(BTreeMap::new()), 1 => steps]).prop_map(|(value, steps)| {
+        let steps = steps.into_iter().map(|(moment, to)| Step { starts_at: UtcMillis::new(moment), to }).collect();
+        Limit { value, scheduled: Schedule::of(steps).expect("in order") }
+    })
+}
+
 prop_compose! {
     fn tiers()(
         name in "[FG]?",
         description in "[xy]?",
-        limits in prop::collection::btree_map("[a-e]".prop_map(|name| named(&name)), kinds().prop_flat_map(values_of), 0..4),
+        limits in prop::collection::btree_map("[a-e]".prop_map(|name| named(&name)), limits(), 0..4),
     ) -> Tier {
         Tier { name, description, limits }
     }
@@ -80,7 +89,7 @@ fn a_document_is_written_as_it_is_read() {
     let replacement = Some(named("a_count"));
     let archived = Some(Archived { at: now(), replacement });
     plan.limit_keys.insert(named("e_old"), LimitKey { archived, ..limit_key("e_old", Rule::Feature) });
-    let limits = BTreeMap::from([(named("a_count"), Value::Max(limited(5)))]);
+    let limits = BTreeMap::from([(named("a_count"), Value::Max(limited(5)).into())]);
     plan.tiers.insert(named("free"), Tier { name: "Free".to_owned(), description: String::new(), limits });
     let expected = concat!(
         r#"{"limitKeys":{"a_count":{"kind":"count","per":"org","default":{"max":0},"description":""},"#,
@@ -95,7 +104,7 @@ fn a_document_is_written_as_it_is_read() {
 
 #[test]
 fn a_change_says_where_it_is() {
-    let limits = BTreeMap::from([(named("seats"), Value::Max(limited(5)))]);
+    let limits = BTreeMap::from([(named("seats"), Value::Max(limited(5)).into())]);
     let limit_keys = BTreeMap::from([(named("seats"), limit_key("seats", Rule::Count))]);
     let tiers = BTreeMap::from([(named("free"), Tier { limits, ..Tier::default() })]);
     let changes = Plan::default().changes_to(&Plan { limit_keys, tiers });
@@ -191,10 +200,17 @@ proptest! {
         let found: Vec<String> = plan.contradictions().into_iter().map(|issue| issue.path).collect();
         let mut expected = Vec::new();
         for (tier_name, tier) in &plan.tiers {
-            for (name, value) in &tier.limits {
-                if !plan.limit_keys.get(name).is_some_and(|limit_key| value.fits(limit_key.kind())) {
-                    expected.push(format!("tiers.{tier_name}.limits.{name}"));
+            for (name, limit) in &tier.limits {
+                let path = format!("tiers.{tier_name}.limits.{name}");
+                let Some(limit_key) = plan.limit_keys.get(name) else {
+                    expected.push(path);
+                    continue;
+                };
+                if !limit.value.fits(limit_key.kind()) {
+                    expected.push(path.clone());
                 }
+                let steps = limit.scheduled.steps().iter().enumerate().filter(|(_, step)| !step.to.fits(limit_key.kind()));
+                expected.extend(steps.map(|(position, _)| format!("{path}.scheduled[{position}].value")));
             }
         }
         prop_assert_eq!(found, expected);

@@ -141,7 +141,7 @@ fn from(decision: &Decision) -> Option<Day> {
     }
 }
 
-/// The first moment at which it would be allowed: the window has room, or an override begins or ends.
+/// The first moment at which it would be allowed: the window has room, an override begins or ends, or the tier or what it says changes.
 fn wait(grounds: &Grounds<'_>, case: &Case, effective: Effective) -> Option<Wait> {
     let ends = match judged(grounds, case, effective).detail {
         Detail::Quota { resets_at, .. } => Some(resets_at),
@@ -150,7 +150,8 @@ fn wait(grounds: &Grounds<'_>, case: &Case, effective: Effective) -> Option<Wait
     };
     let overrides = grounds.concerned().take(MOST_MOMENTS);
     let turns = overrides.flat_map(|candidate| [Some(candidate.starts_at), candidate.expires_at]).flatten();
-    let mut moments: Vec<UtcMillis> = turns.chain(ends).filter(|moment| *moment > case.now).collect();
+    let scheduled = grounds.said.turns.iter().map(|turn| turn.starts_at);
+    let mut moments: Vec<UtcMillis> = turns.chain(scheduled).chain(ends).filter(|moment| *moment > case.now).collect();
     moments.sort_unstable();
     let until = moments.into_iter().find(|moment| {
         let then = later(grounds, case, *moment, ends.is_some_and(|end| end <= *moment));

@@ -75,6 +75,17 @@ impl Value {
         }
     }
 
+    /// Writes the one entry that it has in an object.
+    pub(super) fn write_into<M: SerializeMap>(self, map: &mut M) -> Result<(), M::Error> {
+        match self {
+            Self::Max(Bound::Limited(max)) => map.serialize_entry("max", &max),
+            Self::Days(Bound::Limited(days)) => map.serialize_entry("days", &days),
+            Self::Max(Bound::Unlimited) | Self::Days(Bound::Unlimited) => map.serialize_entry("unlimited", &true),
+            Self::Min(min) => map.serialize_entry("min", &min),
+            Self::Enabled(enabled) => map.serialize_entry("enabled", &enabled),
+        }
+    }
+
     /// Whether the value is in the form that this kind takes.
     pub const fn fits(self, kind: Kind) -> bool {
         match self {
@@ -89,13 +100,7 @@ impl Value {
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(1))?;
-        match self {
-            Self::Max(Bound::Limited(max)) => map.serialize_entry("max", max)?,
-            Self::Days(Bound::Limited(days)) => map.serialize_entry("days", days)?,
-            Self::Max(Bound::Unlimited) | Self::Days(Bound::Unlimited) => map.serialize_entry("unlimited", &true)?,
-            Self::Min(min) => map.serialize_entry("min", min)?,
-            Self::Enabled(enabled) => map.serialize_entry("enabled", enabled)?,
-        }
+        self.write_into(&mut map)?;
         map.end()
     }
 }

@@ -37,7 +37,7 @@ pub enum Scope {
 /// What is known of an org.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// Its tier.
+    /// Its tier, as it is now.
     pub tier: &'a TierName,
     /// Its overrides, of all limit keys.
     pub overrides: &'a [Override],
@@ -131,10 +131,10 @@ impl WhatIf {
     }
 
     /// Whether the difference applies to the orgs of this tier.
-    pub fn applies_to(&self, tier: &TierName) -> bool {
+    pub fn applies_to(&self, tier: &TierName, now: UtcMillis) -> bool {
         match &self.scope {
             Scope::Limit(Some(named), _) => named == tier,
-            Scope::Limit(None, limit_key) => self.before.value_in(tier, limit_key).is_none(),
+            Scope::Limit(None, limit_key) => self.before.value_in(tier, limit_key, now).is_none(),
             Scope::Tier(..) | Scope::Everything => true,
         }
     }
@@ -148,7 +148,7 @@ impl WhatIf {
             Scope::Limit(..) | Scope::Everything => subject.tier,
         };
         let own = || subject.overrides.iter().filter(|candidate| candidate.limit_key == *name);
-        let value = self.after.value_in(tier, name);
+        let value = self.after.value_in(tier, name, now);
         let with = effective(limit_key.default, value, own(), now);
         let without = effective(limit_key.default, value, std::iter::empty(), now);
         let standing = match excess(limit_key, with, *usage, now) {
@@ -169,7 +169,7 @@ impl WhatIf {
             return false;
         };
         let own = subject.overrides.iter().filter(|candidate| candidate.limit_key == *name);
-        let present = effective(limit_key.default, self.before.value_in(subject.tier, name), own, now);
+        let present = effective(limit_key.default, self.before.value_in(subject.tier, name, now), own, now);
         excess(limit_key, present, taken.usage, now).is_some()
     }
 }

@@ -14,7 +14,7 @@ fn max(number: u64) -> Value {
 
 /// A plan in which `seats` is a count, and what the tier `free` says of it.
 fn plan(free: Option<u64>) -> Plan {
-    let limits = free.map(|number| (named("seats"), max(number))).into_iter().collect();
+    let limits = free.map(|number| (named("seats"), max(number).into())).into_iter().collect();
     let tiers = [(named("free"), Tier { limits, ..Tier::default() }), (named("pro"), Tier::default())];
     Plan { limit_keys: [(named("seats"), limit_key("seats", rule_of(Kind::Count)))].into(), tiers: tiers.into() }
 }
@@ -88,7 +88,7 @@ fn what_was_taken_when_the_limit_key_was_another_does_not_count() {
 #[test]
 fn a_default_applies_to_the_tiers_that_say_nothing() {
     let of_default = WhatIf { scope: Scope::Limit(None, named("seats")), ..lowered(Some(5), 5) };
-    let applies = |what_if: &WhatIf| ["free", "pro"].map(|tier| what_if.applies_to(&named(tier)));
+    let applies = |what_if: &WhatIf| ["free", "pro"].map(|tier| what_if.applies_to(&named(tier), now()));
     assert_eq!(applies(&of_default), [false, true]);
     assert_eq!(applies(&lowered(Some(5), 3)), [true, false]);
     assert_eq!(applies(&WhatIf { scope: Scope::Everything, ..of_default }), [true, true]);

@@ -8,6 +8,7 @@ use super::document::Doc;
 use super::envelope::{Changed, Resource};
 use super::error::ApiError;
 use super::extract::{Admin, Body, Flag, Permit, Query, flag};
+use super::past::{self, At};
 use super::routes::CATALOG;
 use super::service::App;
 use super::writer::{Idempotent, View, Writer};
@@ -45,15 +46,18 @@ pub const GET: Doc = Doc {
     id: "getCatalog",
     tag: CATALOG,
     summary: "The whole catalogue as one document",
-    text: "Limit keys, tiers and values, in a stable order: what it answers can be put as it is and changes nothing. \
-           The `ETag` moves when one of them changes, and with nothing else.",
+    text: "Limit keys, tiers and values, with what is scheduled of them, in a stable order: what it answers can be put as it is and changes nothing. \
+           The `ETag` moves when one of them changes, and with nothing else.\n\nWith `at` it is the document of a past moment, to be looked at, compared or put again.",
     examples: &[],
     errors: &[],
 };
 
 /// The whole catalogue.
-pub async fn get(_: Permit<Admin>, service: App) -> Result<Resource<CatalogView>, ApiError> {
-    let (plan, revision) = service.store.catalogue().await?;
+pub async fn get(_: Permit<Admin>, service: App, query: Query<At>) -> Result<Resource<CatalogView>, ApiError> {
+    let (plan, revision) = match query.0.at {
+        Some(at) => past::catalogue(&service, at).await?,
+        None => service.store.catalogue().await?,
+    };
     Ok(Resource { data: CatalogView(plan), revision })
 }
 

@@ -8,10 +8,11 @@ use utoipa::ToSchema;
 use super::document::Doc;
 use super::envelope::Data;
 use super::error::ApiError;
-use super::extract::{Demand, Path, Permit, Read};
+use super::extract::{Demand, Path, Permit, Query, Read};
 use super::judge::visible_org;
+use super::past::{self, At, PastOrg};
 use super::routes::ASKING;
-use super::service::App;
+use super::service::{App, Service};
 use crate::clock;
 use crate::domain::bound::Quantity;
 use crate::domain::decision::Usage;
@@ -57,7 +58,7 @@ pub struct EntitlementView {
     value: Value,
     /// Where the value came from.
     source: Source,
-    /// count and quota per org: what is used plus what is held. Null for the others, and for what is counted per resource.
+    /// count and quota per org: what is used plus what is held. Null for the others, for what is counted per resource, and with `at`.
     #[schema(required)]
     current: Option<Quantity>,
     /// count and quota per org: what of it is held by reservations. Null where `current` is null.
@@ -113,7 +114,8 @@ pub const GET: Doc = Doc {
     tag: ASKING,
     summary: "Everything that an org has",
     text: "For each limit key the value that applies, where it came from, and for counts and quotas what is used, held and left. \
-           What is counted per resource stands under `/usage`.",
+           What is counted per resource stands under `/usage`.\n\nWith `at` it is what the org had at a past moment: the values, their sources, the tier and the ban as they were \
+           answered then. What was used is not kept, so `current`, `held` and `remaining` are null. 404 for an org that did not exist then.",
     examples: &[],
     errors: &["not_found"],
 };
@@ -124,13 +126,39 @@ pub async fn get(
     demand: Demand,
     service: App,
     path: Path<OrgId>,
+    query: Query<At>,
 ) -> Result<Data<EntitlementsView>, ApiError> {
-    let fresh = demand.met(&service).await?;
+    match query.0.at {
+        Some(at) => Box::pin(of_past(&permit, &service, path.0, at)).await,
+        None => of_present(&permit, &demand, &service, path.0).await,
+    }
+}
+
+async fn of_past(
+    permit: &Permit<Read>,
+    service: &Service,
+    id: OrgId,
+    at: UtcMillis,
+) -> Result<Data<EntitlementsView>, ApiError> {
+    permit.caller.may_see(&id)?;
+    let PastOrg { catalogue, org, revision } = past::org(service, &id, at).await?;
+    let of = |limit_key: &&Arc<LimitKey>| entitlement(limit_key, catalogue.effective(&org, limit_key, at), None, at);
+    let entitlements = catalogue.active_limit_keys().iter().map(of).collect();
+    Ok(Data(EntitlementsView { org: id, tier: org.tier.clone(), banned: org.banned, revision, entitlements }))
+}
+
+async fn of_present(
+    permit: &Permit<Read>,
+    demand: &Demand,
+    service: &Service,
+    id: OrgId,
+) -> Result<Data<EntitlementsView>, ApiError> {
+    let fresh = demand.met(service).await?;
     let now = clock::now();
-    let facts = visible_org(&service, &fresh, &permit.caller, &path.0, now).await?;
+    let facts = visible_org(service, &fresh, &permit.caller, &id, now).await?;
     let limit_keys = fresh.catalogue.active_limit_keys();
     let counted = limit_keys.iter().filter(|limit_key| is_counted_per_org(limit_key));
-    let keys = counted.map(|limit_key| CounterRef::new(&path.0, limit_key, None, now).to_owned()).collect();
+    let keys = counted.map(|limit_key| CounterRef::new(&id, limit_key, None, now).to_owned()).collect();
     let mut usages = service.ledger.counters(keys, fresh.max_stale).await?.into_iter().map(|counter| counter.usage(now));
     let of = |limit_key: &&Arc<LimitKey>| {
         let usage = if is_counted_per_org(limit_key) { usages.next() } else { None };
@@ -138,5 +166,5 @@ pub async fn get(
     };
     let entitlements = limit_keys.iter().map(of).collect();
     let (tier, banned) = (facts.tier.clone(), facts.banned);
-    Ok(Data(EntitlementsView { org: path.0, tier, banned, revision: fresh.revision, entitlements }))
+    Ok(Data(EntitlementsView { org: id, tier, banned, revision: fresh.revision, entitlements }))
 }

@@ -225,6 +225,10 @@ impl From<&StoreError> for ApiError {
             StoreError::InUse(issues) => Self::InUse(issues.clone()),
             StoreError::PreconditionFailed => Self::PreconditionFailed,
             StoreError::Invalid(issues) => Self::InvalidBody(issues.clone()),
+            StoreError::NotKept(since) => {
+                let message = format!("must not be before {since}: what was before is no longer kept");
+                Self::InvalidQuery(vec![Issue::new("at", message)])
+            }
             StoreError::Gone { replacement } => {
                 Self::Refused(Refusal::Gone { what: Removed::LimitKey, replacement: replacement.clone() })
             }

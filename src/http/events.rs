@@ -95,7 +95,7 @@ pub const LIST: Doc = Doc {
     summary: "What happened, oldest first",
     text: "Events are written in the transaction of their cause: there is one if and only if its cause was committed. Ask again with `after` set to `meta.next`: nothing is \
            left out and nothing comes twice. `usage.threshold_crossed` comes at 80 and 100 percent of a cap, or at the limit key's own `thresholds`, each time that usage gets there; `limit.reached` when a taking is refused \
-           while something is used, once until there was room again; `override.lapsing` a day before its end. Events are kept for `PLIMSOLL_KEEP_EVENTS_DAYS`; \
+           while something is used, once until there was room again; `override.lapsing` a day before its end; `org.tier_changed` also when a tier that was scheduled begins, then with its `startsAt`. Events are kept for `PLIMSOLL_KEEP_EVENTS_DAYS`; \
            an `after` that is older is a 400.",
     examples: &[],
     errors: &[],
@@ -164,6 +164,7 @@ pub(super) fn check_kept(after: Option<u64>, swept: u64) -> Result<(), ApiError>
 /// Numbers what is committed, tells who follows how far the feed goes, and writes what the clock makes happen.
 pub async fn tend(service: &Service, now: UtcMillis) -> Result<(), crate::store::StoreError> {
     while service.store.tell_lapses(now).await? {}
+    while service.store.tell_turns(now).await? {}
     service.store.number_events().await?;
     service.streams.announce(service.store.last_event().await?);
     Ok(())

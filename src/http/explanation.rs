@@ -21,8 +21,8 @@ pub struct ExplanationSchema;
 
 /// The name that it has there.
 const NAME: &str = "Explanation";
-const STEPS: [&str; 10] =
-    ["ban", "limitKey", "default", "tier", "override", "apiKeyRate", "effective", "window", "usage", "comparison"];
+const STEPS: [&str; 11] =
+    ["ban", "limitKey", "default", "tier", "scheduled", "override", "apiKeyRate", "effective", "window", "usage", "comparison"];
 
 /// The property of a decision that holds it.
 pub fn property() -> RefOr<Schema> {
@@ -78,7 +78,7 @@ fn step() -> RefOr<Schema> {
         .property("mode", Mode::schema())
         .property("startsAt", UtcMillis::schema())
         .property("expiresAt", moment("override: the first moment that it no longer applies at."))
-        .property("active", flag("override: whether it was active."))
+        .property("active", flag("override: whether it was active. scheduled: whether it has begun and nothing later has."))
         .property("source", Source::schema())
         .property("window", nullable(Window::schema(), "window: the calendar window; null for a sliding one."))
         .property("windowSeconds", number("window: the length of a sliding window."))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::error::ApiError;
 use super::extract::Fresh;
-use super::judge::{asked_about, asked_of, count, judge, known_org, note_strength};
+use super::judge::{Asked, asked_about, asked_of, count, judge, known_org, note_strength};
 use super::service::App;
 use super::taker::{Aim, WrittenTaking};
 use super::telling::{Considered, Telling};
@@ -22,8 +22,8 @@ use crate::domain::issue::Issue;
 use crate::domain::limit_key::{Kind, LimitKey};
 use crate::domain::names::{LimitKeyName, OrgId, RecordId};
 use crate::domain::refusal::Refusal;
+use crate::domain::schedule::Said;
 use crate::domain::time::UtcMillis;
-use crate::domain::value::Value;
 use crate::http::consume::COUNTED;
 use crate::http::decision_view::Shown;
 use crate::ledger::{Admit, Operation, Outcome};
@@ -44,8 +44,15 @@ struct About {
     limit_key: Arc<LimitKey>,
     question: Question,
     effective: Effective,
-    tier_value: Option<Value>,
+    said: Said,
     own: Option<Effective>,
+}
+
+impl About {
+    fn of(asked: Asked<'_>) -> Self {
+        let Asked { limit_key, question, effective, said, own, .. } = asked;
+        Self { limit_key: Arc::clone(limit_key), question, effective, said, own }
+    }
 }
 
 /// A request that is being judged: everything about it that needs no counting is known.
@@ -132,9 +139,9 @@ impl Gate {
         self.known = Some(facts.clone());
         let per_request = fresh.catalogue.per_request();
         let rate = |limit_key: &Arc<LimitKey>| {
-            let (tier_value, of_org) = fresh.catalogue.grounds(&facts, limit_key, self.now);
+            let (said, of_org) = fresh.catalogue.grounds(&facts, limit_key, self.now);
             let (own, question) = (own_rate(&key.rates, &limit_key.name), Question::Happen { key_id: key.id.clone() });
-            About { limit_key: Arc::clone(limit_key), question, effective: own.unwrap_or(of_org), tier_value, own }
+            About { limit_key: Arc::clone(limit_key), question, effective: own.unwrap_or(of_org), said, own }
         };
         self.rates = per_request.rates.iter().map(rate).collect();
         let quota =
@@ -165,9 +172,7 @@ impl Gate {
         let written = WrittenQuestion { key_id: written.key_id.clone().or(own), ..written };
         let asked = asked_of(&self.service, fresh, (org, facts.clone()), name, written, self.now).await?;
         let decision = judge(&self.service, org, &asked, self.now).await?;
-        let Grounds { tier_value, own, .. } = asked.grounds();
-        let (limit_key, effective, question) = (Arc::clone(asked.limit_key), asked.effective, asked.question);
-        Ok((About { limit_key, question, effective, tier_value, own }, decision))
+        Ok((About::of(asked), decision))
     }
 
     /// How it is found out whether it passes its windows.
@@ -301,14 +306,14 @@ impl Gate {
 
     fn considered<'a>(&'a self, about: &'a About, decision: &'a Decision, effect: Effect) -> Option<Considered<'a>> {
         let (org, known) = self.key.as_ref()?.org.as_ref().zip(self.known.as_ref())?;
-        let About { limit_key, question, effective, tier_value, own } = about;
+        let About { limit_key, question, effective, said, own } = about;
         let resource = match question {
             Question::Add { resource, .. } => resource.as_ref(),
             Question::Happen { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => None,
         };
         let (tier, revision) = (known.tier, self.revision);
         let shown = Shown { org, limit_key, resource, tier, source: effective.source, revision };
-        let grounds = Grounds { limit_key, tier, tier_value: *tier_value, overrides: known.overrides(), own: *own };
+        let grounds = Grounds { limit_key, tier, said, overrides: known.overrides(), own: *own };
         Some(Considered { shown, decision, grounds, question: question.clone(), effect })
     }
 }

@@ -16,8 +16,8 @@ use crate::domain::explain::Grounds;
 use crate::domain::limit_key::{Archived, LimitKey};
 use crate::domain::names::{LimitKeyName, OrgId};
 use crate::domain::refusal::{Refusal, Removed};
+use crate::domain::schedule::Said;
 use crate::domain::time::UtcMillis;
-use crate::domain::value::Value;
 use crate::ledger::CounterRef;
 use crate::limiter::Told;
 use crate::snapshot::KnownOrg;
@@ -34,9 +34,9 @@ pub struct Asked<'a> {
     /// The value that applies.
     pub effective: Effective,
     /// What the org's tier says.
-    tier_value: Option<Value>,
+    pub said: Said,
     /// The value that the API key has of its own.
-    own: Option<Effective>,
+    pub own: Option<Effective>,
     /// How old what is known of usage may be.
     pub max_stale: Duration,
 }
@@ -114,20 +114,20 @@ pub async fn asked_of<'a>(
 ) -> Result<Asked<'a>, ApiError> {
     let limit_key = asked_about(fresh, limit_key)?;
     let question = written.about(limit_key).map_err(ApiError::InvalidBody)?;
-    let (tier_value, of_org) = fresh.catalogue.grounds(&org, limit_key, now);
+    let (said, of_org) = fresh.catalogue.grounds(&org, limit_key, now);
     let own = match &question {
         Question::Happen { key_id } => service.directory.own_rate(org_id, key_id, &limit_key.name).await?,
         Question::Add { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => None,
     };
     let effective = own.unwrap_or(of_org);
-    Ok(Asked { limit_key, question, org, effective, tier_value, own, max_stale: fresh.max_stale })
+    Ok(Asked { limit_key, question, org, effective, said, own, max_stale: fresh.max_stale })
 }
 
 impl<'a> Asked<'a> {
     /// Where the value came from.
     pub fn grounds(&'a self) -> Grounds<'a> {
-        let Self { limit_key, org, tier_value, own, .. } = self;
-        Grounds { limit_key, tier: org.tier, tier_value: *tier_value, overrides: org.overrides(), own: *own }
+        let Self { limit_key, org, said, own, .. } = self;
+        Grounds { limit_key, tier: org.tier, said, overrides: org.overrides(), own: *own }
     }
 }
 

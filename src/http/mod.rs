@@ -32,6 +32,7 @@ mod ofrep_view;
 pub mod openapi;
 mod orgs;
 mod overrides;
+mod past;
 mod rate_headers;
 pub mod receipts;
 mod removed_endpoints;

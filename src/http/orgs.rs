@@ -13,13 +13,16 @@ use super::routes::ORGS;
 use super::service::App;
 use super::texts::{MAX_REASON, Text, checked};
 use super::writer::{Idempotent, Once, View, Writer};
+use crate::clock;
 use crate::domain::issue::Issue;
 use crate::domain::limit_key::MAX_DESCRIPTION;
 use crate::domain::names::{OrgId, TierName};
+use crate::domain::schedule::Schedule;
 use crate::domain::time::UtcMillis;
 use crate::store::commands::{BanOrg, DeleteOrg, PutOrg, UnbanOrg};
 use crate::store::{Ban, Listing, Org, OrgFilter, Stored};
 use crate::wire::Issues;
+use crate::wire::schedule::{ScheduledTier, steps};
 
 /// The most that an org's metadata takes as JSON, so that listing orgs stays cheap.
 const MAX_METADATA_BYTES: usize = 8_192;
@@ -31,8 +34,13 @@ const MAX_METADATA_BYTES: usize = 8_192;
 pub struct OrgView {
     /// Its id.
     org: OrgId,
-    /// Its tier.
+    /// The tier that it has now.
     tier: TierName,
+    /// The tier that it was given: it has it until something that is scheduled begins.
+    assigned_tier: TierName,
+    /// The tiers that it is to have from a moment on, in order, also those that have begun.
+    #[schema(value_type = Vec<ScheduledTier>)]
+    scheduled: Schedule<TierName>,
     /// For people.
     name: String,
     /// The caller's own data.
@@ -54,10 +62,12 @@ pub struct OrgView {
 
 impl From<&Stored<Org>> for OrgView {
     fn from(stored: &Stored<Org>) -> Self {
-        let Org { id, tier, name, metadata, ban } = stored.value.clone();
+        let tier = stored.value.tier_at(clock::now()).clone();
+        let Org { id, tier: assigned_tier, scheduled, name, metadata, ban } = stored.value.clone();
         let (banned_at, ban_reason) = ban.map_or((None, None), |Ban { at, reason }| (Some(at), reason));
         let (created_at, updated_at) = (stored.created_at, stored.updated_at);
-        Self { org: id, tier, name, metadata, banned: banned_at.is_some(), banned_at, ban_reason, created_at, updated_at }
+        let (org, banned) = (id, banned_at.is_some());
+        Self { org, tier, assigned_tier, scheduled, name, metadata, banned, banned_at, ban_reason, created_at, updated_at }
     }
 }
 
@@ -76,7 +86,7 @@ pub struct OrgsQuery {
     #[deserr(default)]
     #[param(inline)]
     cursor: Option<Cursor>,
-    /// Those on this tier.
+    /// Those that have this tier now.
     #[deserr(default)]
     #[param(inline)]
     tier: Option<TierName>,
@@ -89,7 +99,7 @@ pub struct OrgsQuery {
 /// All orgs.
 pub async fn list(_: Permit<Admin>, service: App, query: Query<OrgsQuery>) -> Result<Page<OrgView>, ApiError> {
     let OrgsQuery { limit, cursor, tier, banned } = query.0;
-    let filter = OrgFilter { tier, banned: banned.map(Flag::get) };
+    let filter = OrgFilter { tier: tier.map(|tier| (tier, clock::now())), banned: banned.map(Flag::get) };
     let Listing { items, next } = service.store.orgs(&page_of(limit, cursor), &filter).await?;
     Ok(Page { items: items.iter().map(Into::into).collect(), next_cursor: next.as_deref().map(Cursor::of) })
 }
@@ -108,8 +118,21 @@ pub const PUT: Doc = Doc {
     id: "putOrg",
     tag: ORGS,
     summary: "Register an org, or move it to another tier",
-    text: "A ban stays. A tier that does not exist is a 400.",
-    examples: &[("an org", r#"{"tier":"free","name":"Acme","metadata":{"crmId":"42"}}"#)],
+    text: "A ban stays. A tier that does not exist is a 400.\n\n\
+           `scheduled` says which tiers the org is to have later: from `startsAt` on it has that `tier`, whether or not anybody is there to see it. A trial is a tier with one \
+           that follows it. What is left out is scheduled no more: to give a tier is to end a trial. A `startsAt` that is not in the future is a 400, unless the org has \
+           this very change already, so that the same body can be put again.",
+    examples: &[
+        ("an org", r#"{"tier":"free","name":"Acme","metadata":{"crmId":"42"}}"#),
+        (
+            "a trial that falls back to free",
+            r#"{"tier":"ultra","scheduled":[{"startsAt":"2099-01-01T00:00:00Z","tier":"free"}]}"#,
+        ),
+        (
+            "a trial, and then what was signed",
+            r#"{"tier":"ultra","scheduled":[{"startsAt":"2098-12-15T00:00:00Z","tier":"free"},{"startsAt":"2099-01-01T00:00:00Z","tier":"starter"}]}"#,
+        ),
+    ],
     errors: &[],
 };
 
@@ -117,8 +140,12 @@ pub const PUT: Doc = Doc {
 #[derive(Debug, Deserr, ToSchema)]
 #[deserr(error = Issues, rename_all = camelCase, deny_unknown_fields)]
 pub struct OrgBody {
-    /// Its tier.
+    /// Its tier, until something that is scheduled begins.
     tier: TierName,
+    /// The tiers that it is to have from a moment on, in order. None when left out.
+    #[deserr(default)]
+    #[schema(max_items = 16)]
+    scheduled: Option<Vec<ScheduledTier>>,
     /// For people; at most 1024 characters. The org's id when left out.
     #[deserr(default)]
     #[schema(max_length = 1024)]
@@ -152,11 +179,12 @@ pub async fn put(
     writer: Writer<Idempotent>,
     body: Body<OrgBody>,
 ) -> Result<Put<OrgView>, ApiError> {
-    let OrgBody { tier, name, metadata } = body.value;
+    let OrgBody { tier, scheduled, name, metadata } = body.value;
     checked([Text("name", name.as_deref(), MAX_DESCRIPTION)])?;
     let metadata = metadata_of(metadata).map_err(|issue| ApiError::InvalidBody(vec![issue]))?;
     let name = name.unwrap_or_else(|| path.0.to_string());
-    writer.run(&permit, &body.bytes, PutOrg { id: path.0, tier, name, metadata }, View::put).await
+    let command = PutOrg { id: path.0, tier, scheduled: steps(scheduled), name, metadata };
+    writer.run(&permit, &body.bytes, command, View::put).await
 }
 
 /// How deleting is documented.

@@ -18,8 +18,8 @@ use crate::domain::explain::{Effect, Grounds};
 use crate::domain::limit_key::LimitKey;
 use crate::domain::names::{OrgId, RecordId, ResourceId, TierName};
 use crate::domain::refusal::Refusal;
+use crate::domain::schedule::Said;
 use crate::domain::time::UtcMillis;
-use crate::domain::value::Value;
 use crate::store::Receipt;
 
 /// Receipts that wait to be written, at some two kilobytes each.
@@ -76,7 +76,7 @@ struct Basis {
     limit_key: LimitKey,
     resource: Option<ResourceId>,
     tier: TierName,
-    tier_value: Option<Value>,
+    said: Said,
     source: Source,
     overrides: Vec<Override>,
     own: Option<Effective>,
@@ -145,7 +145,7 @@ impl Basis {
             limit_key: grounds.limit_key.clone(),
             resource: shown.resource.cloned(),
             tier: grounds.tier.clone(),
-            tier_value: grounds.tier_value,
+            said: grounds.said.clone(),
             source: shown.source,
             overrides: grounds.concerned().cloned().collect(),
             own: grounds.own,
@@ -162,9 +162,9 @@ impl Basis {
         revision: u64,
         (id, now): (&RecordId, UtcMillis),
     ) -> Option<serde_json::Value> {
-        let Self { limit_key, resource, tier, tier_value, source, overrides, own, question, decision } = self;
+        let Self { limit_key, resource, tier, said, source, overrides, own, question, decision } = self;
         let shown = Shown { org, limit_key, resource: resource.as_ref(), tier, source: *source, revision };
-        let grounds = Grounds { limit_key, tier, tier_value: *tier_value, overrides, own: *own };
+        let grounds = Grounds { limit_key, tier, said, overrides, own: *own };
         let considered = Considered { shown, decision, grounds, question: question.clone(), effect: Effect::None };
         let explanation = considered.explained(&service.directory.catalogue(), now);
         let view: DecisionView<'_> = considered.plain().explained(explanation).with_receipt(id.clone());

@@ -28,8 +28,8 @@ use crate::domain::issue::Issue;
 use crate::domain::limit_key::{Kind, LimitKey};
 use crate::domain::names::{LimitKeyName, OrgId, ResourceId};
 use crate::domain::refusal::Denial;
+use crate::domain::schedule::Said;
 use crate::domain::time::UtcMillis;
-use crate::domain::value::Value;
 use crate::http::decision_view::Shown;
 use crate::ledger::{Kept, Operation, Outcome, Taking};
 use crate::snapshot::KnownOrg;
@@ -224,7 +224,7 @@ pub struct Aim {
     /// What is taken.
     pub taking: Taking,
     known: KnownOrg,
-    tier_value: Option<Value>,
+    said: Said,
     revision: u64,
 }
 
@@ -278,9 +278,9 @@ impl Aim {
         (limit_key, amount, resource): (Arc<LimitKey>, Quantity, Option<ResourceId>),
         now: UtcMillis,
     ) -> Self {
-        let (tier_value, effective) = fresh.catalogue.grounds(facts, &limit_key, now);
+        let (said, effective) = fresh.catalogue.grounds(facts, &limit_key, now);
         let taking = Taking { limit_key, effective, resource, amount, org_banned: facts.banned };
-        Self { org: org.clone(), taking, known: facts.clone(), tier_value, revision: fresh.revision }
+        Self { org: org.clone(), taking, known: facts.clone(), said, revision: fresh.revision }
     }
 
     /// What the answer shows beside the decision.
@@ -294,7 +294,7 @@ impl Aim {
     pub fn considered<'a>(&'a self, decision: &'a Decision, effect: Effect) -> Considered<'a> {
         let Taking { limit_key, resource, amount, .. } = &self.taking;
         let (tier, overrides) = (self.known.tier, self.known.overrides());
-        let grounds = Grounds { limit_key, tier, tier_value: self.tier_value, overrides, own: None };
+        let grounds = Grounds { limit_key, tier, said: &self.said, overrides, own: None };
         let question = Question::Add { amount: *amount, current: None, resource: resource.clone() };
         Considered { shown: self.shown(), decision, grounds, question, effect }
     }

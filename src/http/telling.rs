@@ -48,7 +48,7 @@ impl<'a> Considered<'a> {
     /// Why it is what it is, by the clock of the question.
     pub fn explained(&self, catalogue: &Catalogue, now: UtcMillis) -> Explanation {
         let case = Case::behind(self.decision, self.question.clone(), self.effect, now);
-        explain(&self.grounds, &case, catalogue.tiers_upwards(&self.shown.limit_key.name))
+        explain(&self.grounds, &case, catalogue.tiers_upwards(&self.shown.limit_key.name, now))
     }
 }
 

@@ -19,6 +19,7 @@ use crate::domain::limit_key::Archived;
 use crate::domain::names::{LimitKeyName, OrgId, RecordId, ResourceId, TierName};
 use crate::domain::plan::Plan;
 use crate::domain::refusal::{Refusal, Removed};
+use crate::domain::time::UtcMillis;
 use crate::domain::value::WrittenValue;
 use crate::domain::what_if::{Findings, OrgFinding, Place, Scope, Standing, WhatIf};
 use crate::store::PageRequest;
@@ -112,7 +113,7 @@ impl From<OrgFinding> for OrgView {
 /// Judges a change, and answers a page of whom it would hit.
 async fn answer(service: App, what_if: WhatIf, page: PageRequest) -> Result<Summary<WhatIfView>, ApiError> {
     let now = clock::now();
-    let applies_to = applies_to(&service, &what_if).await?;
+    let applies_to = applies_to(&service, &what_if, now).await?;
     let findings = Findings::new(page.after, usize::try_from(page.limit).unwrap_or(usize::MAX));
     let Findings { over, newly_over, saved, excess, page, has_more, .. } = scan(service, what_if, findings, now).await?;
     let next_cursor = page.last().filter(|_| has_more).map(|last| Cursor::of(last.org.as_str()));
@@ -120,13 +121,13 @@ async fn answer(service: App, what_if: WhatIf, page: PageRequest) -> Result<Summ
     Ok(Summary { data: WhatIfView { applies_to, over, newly_over, saved, excess, orgs }, next_cursor })
 }
 
-async fn applies_to(service: &Service, what_if: &WhatIf) -> Result<u64, ApiError> {
+async fn applies_to(service: &Service, what_if: &WhatIf, now: UtcMillis) -> Result<u64, ApiError> {
     Ok(match &what_if.scope {
         Scope::Tier(..) => 1,
         Scope::Everything => service.store.count_orgs(None).await?,
         Scope::Limit(..) => {
-            let tiers: Vec<&TierName> = what_if.before.tiers.keys().filter(|tier| what_if.applies_to(tier)).collect();
-            service.store.count_orgs(Some(&tiers)).await?
+            let tiers: Vec<&TierName> = what_if.before.tiers.keys().filter(|tier| what_if.applies_to(tier, now)).collect();
+            service.store.count_orgs(Some((&tiers, now))).await?
         }
     })
 }
@@ -179,7 +180,9 @@ pub async fn limit(
     match &tier {
         Some(tier) => {
             let tier = after.tiers.get_mut(tier).ok_or(ApiError::NotFound("tier"))?;
-            tier.limits.insert(name.clone(), value);
+            let present = tier.limits.get(&name);
+            let limit = present.map_or_else(|| value.into(), |limit| limit.replaced(value, clock::now()));
+            tier.limits.insert(name.clone(), limit);
         }
         None => limit_key.default = value,
     }
@@ -270,7 +273,7 @@ pub async fn catalog(
     let known = if prune { &nothing } else { &before };
     let change = body.value.into_plan(known, clock::now()).map_err(ApiError::InvalidBody)?;
     // Refused for what it would be refused for when it is applied.
-    service.store.plan_changes(change.clone(), prune).await?;
+    service.store.plan_changes(change.clone(), prune, clock::now()).await?;
     let after = if prune { before.replaced_by(&change) } else { before.merged_with(&change) };
     answer(service, WhatIf { before, after, scope: Scope::Everything }, page_of(limit, cursor)).await
 }

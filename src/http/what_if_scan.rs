@@ -89,21 +89,21 @@ impl Scan<'_> {
         orgs.dedup();
         let known = self.service.store.facts_of_orgs(&orgs, self.now).await?;
         let unregistered = self.service.unregistered.as_ref();
-        let unregistered = unregistered.map(|org| OrgFacts { tier: org.tier.clone(), banned: false, overrides: Vec::new() });
+        let unregistered = unregistered.map(|org| OrgFacts::of_tier(org.tier.clone()));
         for (TakingPlace { org, limit_key, resource, window_start }, usage) in taken {
             let facts = known.get(&org).or(unregistered.as_ref());
-            let Some(facts) = facts.filter(|facts| self.is_looked_at(&facts.tier)) else { continue };
-            let subject = Subject { tier: &facts.tier, overrides: &facts.overrides };
+            let Some(facts) = facts.filter(|facts| self.is_looked_at(facts.tier_at(self.now))) else { continue };
+            let subject = Subject { tier: facts.tier_at(self.now), overrides: &facts.overrides };
             let place = self.what_if.judge(subject, &Taken { limit_key, resource, window_start, usage }, self.now);
             if let Some(place) = place {
-                self.opened(&org, &facts.tier).add(place);
+                self.opened(&org, facts.tier_at(self.now)).add(place);
             }
         }
         Ok(())
     }
 
     fn is_looked_at(&self, tier: &TierName) -> bool {
-        self.what_if.before.tiers.contains_key(tier) && self.what_if.applies_to(tier)
+        self.what_if.before.tiers.contains_key(tier) && self.what_if.applies_to(tier, self.now)
     }
 
     /// What was found of this org so far. Orgs come in order: the one before it is complete.

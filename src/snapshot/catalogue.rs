@@ -1,6 +1,6 @@
 //! The catalogue compiled for reading: one immutable value, swapped whole.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
@@ -12,6 +12,7 @@ use crate::domain::limit_key::{LimitKey, Per, Rule};
 use crate::domain::names::{LimitKeyName, TierName};
 use crate::domain::oddity::upwards;
 use crate::domain::plan::Plan;
+use crate::domain::schedule::{Limit, Said, Turn};
 use crate::domain::time::UtcMillis;
 use crate::domain::value::Value;
 use crate::store::{Store, StoreError};
@@ -19,11 +20,11 @@ use crate::store::{Store, StoreError};
 /// Limit keys and tiers, as they were at one revision.
 pub struct Catalogue {
     limit_keys: HashMap<LimitKeyName, Arc<LimitKey>, RandomState>,
-    tiers: HashMap<TierName, HashMap<LimitKeyName, Value, RandomState>, RandomState>,
+    tiers: HashMap<TierName, HashMap<LimitKeyName, Limit, RandomState>, RandomState>,
     per_request: PerRequest,
     removed: RemovedEndpoints,
-    /// The tiers from the lowest to the highest, once somebody asked.
-    upwards: OnceLock<Vec<TierName>>,
+    /// The tiers from the lowest to the highest, once somebody asked: until something that is scheduled begins, and after each of those.
+    upwards: Vec<(UtcMillis, OnceLock<Vec<TierName>>)>,
 }
 
 /// The limit keys that every call through the gate takes, by name.
@@ -65,11 +66,12 @@ impl Catalogue {
 
     /// Compiles a plan, with the endpoints that the product no longer has.
     pub fn of(plan: Plan, removed: RemovedEndpoints) -> Self {
+        let upwards = epochs(&plan).into_iter().map(|moment| (moment, OnceLock::new())).collect();
         let tiers = plan.tiers.into_iter().map(|(name, tier)| (name, tier.limits.into_iter().collect()));
         let by_name: Vec<Arc<LimitKey>> = plan.limit_keys.into_values().map(Arc::new).collect();
         let per_request = PerRequest::of(by_name.iter());
         let limit_keys = by_name.into_iter().map(|limit_key| (limit_key.name.clone(), limit_key));
-        Self { limit_keys: limit_keys.collect(), tiers: tiers.collect(), per_request, removed, upwards: OnceLock::new() }
+        Self { limit_keys: limit_keys.collect(), tiers: tiers.collect(), per_request, removed, upwards }
     }
 
     /// What every call through the gate takes.
@@ -99,21 +101,26 @@ impl Catalogue {
         self.tiers.contains_key(name)
     }
 
-    /// What a tier says of a limit key.
-    pub fn tier_value(&self, tier: &TierName, limit_key: &LimitKeyName) -> Option<Value> {
-        self.tiers.get(tier)?.get(limit_key).copied()
+    fn limit(&self, tier: &TierName, limit_key: &LimitKeyName) -> Option<&Limit> {
+        self.tiers.get(tier)?.get(limit_key)
     }
 
-    /// What every tier says of a limit key, from the lowest tier to the highest.
-    pub fn tiers_upwards(&self, limit_key: &LimitKeyName) -> impl Iterator<Item = (&TierName, Option<Value>)> {
-        let ordered = self.upwards.get_or_init(|| self.order());
-        ordered.iter().map(move |tier| (tier, self.tier_value(tier, limit_key)))
+    /// What a tier says of a limit key at `now`.
+    pub fn tier_value(&self, tier: &TierName, limit_key: &LimitKeyName, now: UtcMillis) -> Option<Value> {
+        self.limit(tier, limit_key).map(|limit| limit.at(now))
     }
 
-    fn order(&self) -> Vec<TierName> {
+    /// What every tier says of a limit key at `now`, from the lowest tier to the highest.
+    pub fn tiers_upwards(&self, limit_key: &LimitKeyName, now: UtcMillis) -> impl Iterator<Item = (&TierName, Option<Value>)> {
+        let epoch = self.upwards.iter().rev().find(|(begins, _)| *begins <= now);
+        let ordered = epoch.map(|(_, ordered)| ordered.get_or_init(|| self.order(now)));
+        ordered.into_iter().flatten().map(move |tier| (tier, self.tier_value(tier, limit_key, now)))
+    }
+
+    fn order(&self, now: UtcMillis) -> Vec<TierName> {
         let keys = self.active_limit_keys();
-        let value = |values: &HashMap<LimitKeyName, Value, RandomState>, key: &LimitKey| {
-            values.get(&key.name).copied().unwrap_or(key.default)
+        let value = |values: &HashMap<LimitKeyName, Limit, RandomState>, key: &LimitKey| {
+            values.get(&key.name).map_or(key.default, |limit| limit.at(now))
         };
         let column = |values| keys.iter().map(|key| value(values, key)).collect();
         let columns = self.tiers.iter().map(|(name, values)| (name, column(values))).collect();
@@ -125,10 +132,41 @@ impl Catalogue {
         self.grounds(org, limit_key, now).1
     }
 
-    /// The same, with what the org's tier says.
-    pub fn grounds(&self, org: &KnownOrg, limit_key: &LimitKey, now: UtcMillis) -> (Option<Value>, Effective) {
-        let tier = self.tier_value(org.tier, &limit_key.name);
+    /// The same, with what the org's tier says. The org is known as it is at `now`.
+    pub fn grounds(&self, org: &KnownOrg, limit_key: &LimitKey, now: UtcMillis) -> (Said, Effective) {
+        let limit = self.limit(org.tier, &limit_key.name);
+        let value = limit.map(|limit| limit.at(now));
         let overrides = org.overrides().iter().filter(|candidate| candidate.limit_key == limit_key.name);
-        (tier, effective(limit_key.default, tier, overrides, now))
+        let effective = effective(limit_key.default, value, overrides, now);
+        let is_steady = org.scheduled().is_empty() && limit.is_none_or(|limit| limit.scheduled.is_empty());
+        let turns = if is_steady { Vec::new() } else { self.turns(org, &limit_key.name) };
+        (Said { value, turns }, effective)
     }
+
+    /// What changes by itself of what the org's tier says: at each moment that the org has another tier, or its tier another value.
+    fn turns(&self, org: &KnownOrg, limit_key: &LimitKeyName) -> Vec<Turn> {
+        let before = org.tier_at(UtcMillis::new(i64::MIN));
+        let own = org.scheduled().iter().map(|step| step.starts_at);
+        let tiers = std::iter::once(before).chain(org.scheduled().iter().map(|step| step.to));
+        let of_values = tiers.filter_map(|tier| self.limit(tier, limit_key)).flat_map(|limit| limit.scheduled.steps());
+        let moments: BTreeSet<UtcMillis> = own.chain(of_values.map(|step| step.starts_at)).collect();
+        let said_at = |moment: UtcMillis| (org.tier_at(moment), self.tier_value(org.tier_at(moment), limit_key, moment));
+        let mut last = (before, self.limit(before, limit_key).map(|limit| limit.value));
+        let mut turns = Vec::new();
+        for starts_at in moments {
+            let said = said_at(starts_at);
+            if said != last {
+                turns.push(Turn { starts_at, tier: said.0.clone(), value: said.1 });
+                last = said;
+            }
+        }
+        turns
+    }
+}
+
+/// The first moment there is, and those at which a value changes by itself.
+fn epochs(plan: &Plan) -> BTreeSet<UtcMillis> {
+    let limits = plan.tiers.values().flat_map(|tier| tier.limits.values());
+    let moments = limits.flat_map(|limit| limit.scheduled.steps()).map(|step| step.starts_at);
+    moments.chain([UtcMillis::new(i64::MIN)]).collect()
 }

@@ -136,13 +136,13 @@ impl Directory {
         drop(revisions.wait_for(|known| *known >= revision).await);
     }
 
-    /// What is known of an org.
+    /// What is known of an org, with the tier that it has at `now`.
     pub async fn org(&self, org: &OrgId, now: UtcMillis) -> Result<Option<KnownOrg>, StoreError> {
         let load = || async {
             let facts = self.inner.store.org_facts(org, now).await?;
             Ok((facts.map(KnownOrg::from), groups_of_org(org)))
         };
-        Ok(self.cached(&self.inner.orgs, org, load).await?.record)
+        Ok(self.cached(&self.inner.orgs, org, load).await?.record.map(|org| org.at(now)))
     }
 
     /// Reads those of the orgs that are not in memory yet, all together, for questions that come right after it.

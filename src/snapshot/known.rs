@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::fences::{Fences, Group};
 use crate::domain::effective::Override;
 use crate::domain::names::TierName;
+use crate::domain::schedule::{Schedule, Step};
+use crate::domain::time::UtcMillis;
 use crate::store::OrgFacts;
 
 /// When something was read, and which groups it depends on.
@@ -33,30 +35,66 @@ pub(super) struct Entry<T> {
 /// a count of who holds it would be what threads wait for.
 #[derive(Clone)]
 pub struct KnownOrg {
-    /// Its tier.
+    /// Its tier, at the moment that it was asked for.
     pub tier: &'static TierName,
     /// Whether it is banned.
     pub banned: bool,
-    /// Most orgs have none.
-    overrides: Option<Arc<Vec<Override>>>,
+    /// Most orgs have neither overrides nor anything scheduled.
+    more: Option<Arc<More>>,
+}
+
+/// What only some orgs have.
+struct More {
+    overrides: Vec<Override>,
+    /// The tier that it was given.
+    given: &'static TierName,
+    /// The tiers that it is to have from a moment on.
+    scheduled: Schedule<&'static TierName>,
 }
 
 impl KnownOrg {
     /// An org with nothing but a tier.
     pub fn of_tier(tier: &TierName) -> Self {
-        Self { tier: kept(tier), banned: false, overrides: None }
+        Self { tier: kept(tier), banned: false, more: None }
+    }
+
+    /// The same as it is at `now`.
+    #[must_use]
+    pub fn at(mut self, now: UtcMillis) -> Self {
+        if let Some(more) = self.more.as_ref().filter(|more| !more.scheduled.is_empty()) {
+            self.tier = more.tier_at(now);
+        }
+        self
+    }
+
+    /// The tier that it has at a moment.
+    pub fn tier_at(&self, now: UtcMillis) -> &'static TierName {
+        self.more.as_ref().map_or(self.tier, |more| more.tier_at(now))
+    }
+
+    /// The tiers that it is to have from a moment on, also those that have begun.
+    pub fn scheduled(&self) -> &[Step<&'static TierName>] {
+        self.more.as_ref().map(|more| more.scheduled.steps()).unwrap_or_default()
     }
 
     /// Its overrides that had not expired when they were read, oldest first.
     pub fn overrides(&self) -> &[Override] {
-        self.overrides.as_ref().map(|overrides| overrides.as_slice()).unwrap_or_default()
+        self.more.as_ref().map(|more| more.overrides.as_slice()).unwrap_or_default()
     }
 }
 
 impl From<OrgFacts> for KnownOrg {
-    fn from(OrgFacts { tier, banned, overrides }: OrgFacts) -> Self {
-        let overrides = (!overrides.is_empty()).then(|| Arc::new(overrides));
-        Self { tier: kept(&tier), banned, overrides }
+    fn from(OrgFacts { tier, scheduled, banned, overrides }: OrgFacts) -> Self {
+        let given = kept(&tier);
+        let is_plain = overrides.is_empty() && scheduled.is_empty();
+        let more = More { overrides, given, scheduled: scheduled.map(|tier| kept(&tier)) };
+        Self { tier: given, banned, more: (!is_plain).then(|| Arc::new(more)) }
+    }
+}
+
+impl More {
+    fn tier_at(&self, now: UtcMillis) -> &'static TierName {
+        self.scheduled.after(&self.given, now)
     }
 }
 

@@ -6,6 +6,7 @@ use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
 use super::records::Object;
 use crate::domain::issue::{Invalid, Issue};
+use crate::domain::time::UtcMillis;
 
 /// Why a read or a write was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +47,9 @@ pub enum StoreError {
     /// The first request with this idempotency key is still running.
     #[error("The first request with this idempotency key is still running")]
     IdempotencyInProgress,
+    /// What was before this moment is no longer kept.
+    #[error("What was before {0} is no longer kept")]
+    NotKept(UtcMillis),
     /// The caller has as many kept answers as it may have.
     #[error("The caller has too many idempotency keys")]
     TooManyAnswers {
@@ -89,6 +93,7 @@ impl StoreError {
             Self::IdempotencyKeyReused
             | Self::IdempotencyInProgress
             | Self::TooManyAnswers { .. }
+            | Self::NotKept(_)
             | Self::Overtaken
             | Self::Unavailable(_)
             | Self::Internal(_) => false,

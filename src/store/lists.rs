@@ -25,8 +25,8 @@ pub struct Listing<T> {
 /// Which orgs to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OrgFilter {
-    /// Those of this tier.
-    pub tier: Option<TierName>,
+    /// Those that have this tier at a moment.
+    pub tier: Option<(TierName, UtcMillis)>,
     /// Those that are banned, or those that are not.
     pub banned: Option<bool>,
 }

@@ -33,6 +33,7 @@ mod rows;
 mod rows_catalogue;
 mod rows_keys;
 mod rows_orgs;
+mod schedules;
 mod seal;
 mod sweep;
 #[cfg(test)]
@@ -71,7 +72,7 @@ pub use plan_changes::PlanChanges;
 pub use postgres::ServerSettings;
 use postgres::{CHANGE_DEADLINE, Server};
 pub use reader::Reader;
-pub use reads::{TakingFilter, TakingPart, TakingPlace};
+pub use reads::{Past, TakingFilter, TakingPart, TakingPlace};
 pub use records::{
     Actor, ApiKeyInfo, AuditEntry, Ban, ChangeRef, Object, Org, OrgFacts, OverrideInfo, RemovedEndpoint, ScopeInfo, Stored,
     TierInfo, TierLimit, User,

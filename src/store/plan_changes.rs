@@ -1,16 +1,17 @@
 //! What a document would change in the catalogue, and what stands in its way.
 
-use entity::{api_key_rate, change_log, limit_key_use, org, org_override};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use entity::{api_key_rate, change_log, limit_key_use, org, org_override, org_schedule};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::error::StoreError;
 use super::records::Object;
-use super::rows::unsigned;
+use super::rows::{signed, unsigned};
 use super::{Store, queries};
 use crate::domain::issue::Issue;
 use crate::domain::limit_key::{Kind, LimitKey};
 use crate::domain::names::{LimitKeyName, TierName};
 use crate::domain::plan::{Change, Gone, Plan};
+use crate::domain::time::UtcMillis;
 
 /// What a document changes in the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Store {
         let store = self.clone();
         self.detached(async move {
             let moment = store.reader().moment().await?;
-            let read = (queries::plan(&moment).await?, plan_revision(&moment).await?);
+            let read = (queries::plan(&moment).await?, plan_revision(&moment, None).await?);
             moment.commit().await?;
             Ok(read)
         })
@@ -37,12 +38,12 @@ impl Store {
     }
 
     /// What applying this document would change. Nothing is changed; errors are those that applying it would have.
-    pub async fn plan_changes(&self, change: Plan, prune: bool) -> Result<PlanChanges, StoreError> {
+    pub async fn plan_changes(&self, change: Plan, prune: bool, now: UtcMillis) -> Result<PlanChanges, StoreError> {
         let store = self.clone();
         self.detached(async move {
             let moment = store.reader().moment().await?;
-            let revision = plan_revision(&moment).await?;
-            let found = plan_changes(&moment, &change, prune, revision).await;
+            let revision = plan_revision(&moment, None).await?;
+            let found = plan_changes(&moment, &change, prune, (revision, now)).await;
             moment.commit().await?;
             found
         })
@@ -50,12 +51,14 @@ impl Store {
     }
 }
 
-/// The revision of the last change of a limit key, a tier or a tier's value.
+/// The revision of the last change of a limit key, a tier or a tier's value, or of the last until a revision.
 ///
 /// Where the log no longer reaches back so far, it is the newest that it may be: it never stands for an older state.
-pub(super) async fn plan_revision(db: &impl ConnectionTrait) -> Result<u64, StoreError> {
+pub(super) async fn plan_revision(db: &impl ConnectionTrait, until: Option<u64>) -> Result<u64, StoreError> {
     let objects = [Object::LimitKey, Object::Tier, Object::TierLimit].map(Object::as_str);
-    let of_plan = change_log::Entity::find().filter(change_log::Column::Object.is_in(objects));
+    let until = until.map(|until| change_log::Column::Revision.lte(signed(until)));
+    let of_plan = Condition::all().add(change_log::Column::Object.is_in(objects)).add_option(until);
+    let of_plan = change_log::Entity::find().filter(of_plan);
     let last = of_plan.select_only().column_as(change_log::Column::Revision.max(), "revision");
     if let Some(Some(revision)) = last.into_tuple::<Option<i64>>().one(db).await? {
         return Ok(unsigned(revision));
@@ -72,7 +75,7 @@ pub(super) async fn plan_changes(
     db: &impl ConnectionTrait,
     change: &Plan,
     prune: bool,
-    revision: u64,
+    (revision, now): (u64, UtcMillis),
 ) -> Result<PlanChanges, StoreError> {
     let current = queries::plan(db).await?;
     let target = if prune { current.replaced_by(change) } else { current.merged_with(change) };
@@ -81,7 +84,7 @@ pub(super) async fn plan_changes(
     issues.extend(held_kinds(db, &changes).await?);
     let in_use = in_use(db, &changes).await?;
     match (issues.is_empty(), in_use.is_empty()) {
-        (true, true) => Ok(PlanChanges { changes, oddities: target.oddities(), revision }),
+        (true, true) => Ok(PlanChanges { changes, oddities: target.oddities(now), revision }),
         (true, false) => Err(StoreError::InUse(in_use)),
         (false, _) => Err(StoreError::Invalid(issues.into_iter().chain(in_use).collect())),
     }
@@ -137,9 +140,15 @@ async fn in_use(db: &impl ConnectionTrait, changes: &[Change]) -> Result<Vec<Iss
     Ok(issues)
 }
 
-async fn tier_user(db: &impl ConnectionTrait, name: &TierName) -> Result<Option<String>, StoreError> {
+/// Some org that has this tier, or is to have it.
+pub(super) async fn tier_user(db: &impl ConnectionTrait, name: &TierName) -> Result<Option<String>, StoreError> {
     let orgs = org::Entity::find().filter(org::Column::Tier.eq(name.as_str())).order_by_asc(org::Column::Id).limit(1);
-    Ok(orgs.one(db).await?.map(|org| format!("the org {} has it", org.id)))
+    if let Some(org) = orgs.one(db).await? {
+        return Ok(Some(format!("the org {} has it", org.id)));
+    }
+    let scheduled = org_schedule::Entity::find().filter(org_schedule::Column::Tier.eq(name.as_str()));
+    let scheduled = scheduled.order_by_asc(org_schedule::Column::Org).limit(1);
+    Ok(scheduled.one(db).await?.map(|step| format!("the org {} is scheduled to have it", step.org)))
 }
 
 async fn limit_key_user(db: &impl ConnectionTrait, name: &LimitKeyName) -> Result<Option<String>, StoreError> {

@@ -13,6 +13,7 @@ use super::error::StoreError;
 use super::lists::{Listing, PageRequest};
 use super::records::{ApiKeyInfo, OrgFacts, OverrideInfo, Stored, TierInfo, TierLimit};
 use super::rows::{Key, Record, stored, text, unsigned, value};
+use super::schedules;
 use crate::domain::api_key::OwnRates;
 use crate::domain::limit_key::LimitKey;
 use crate::domain::names::{OrgId, ScopeName};
@@ -25,8 +26,19 @@ pub(super) async fn find<R: Record>(
     db: &impl ConnectionTrait,
     key: impl Into<Key<R>> + Send,
 ) -> Result<Option<Stored<R>>, StoreError> {
-    let row = R::Entity::find_by_id(key).one(db).await?;
-    row.as_ref().map(stored).transpose()
+    let Some(row) = R::Entity::find_by_id(key).one(db).await? else { return Ok(None) };
+    let mut found = [stored::<R>(&row)?];
+    R::complete(db, &mut found).await?;
+    let [found] = found;
+    Ok(Some(found))
+}
+
+/// All records that a selection finds.
+pub(super) async fn all<R: Record>(db: &impl ConnectionTrait, select: Select<R::Entity>) -> Result<Vec<Stored<R>>, StoreError> {
+    let rows = select.all(db).await?;
+    let mut found = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+    R::complete(db, &mut found).await?;
+    Ok(found)
 }
 
 /// The rows of a page in the order of `key`, and the key to go on after.
@@ -62,7 +74,8 @@ pub(super) async fn page<R: Record, C: ColumnTrait>(
     key_of: fn(&R::Row) -> &str,
 ) -> Result<Listing<Stored<R>>, StoreError> {
     let (rows, next) = page_of_rows(db, select, key, page, key_of).await?;
-    let items = rows.iter().map(stored).collect::<Result<_, _>>()?;
+    let mut items = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+    R::complete(db, &mut items).await?;
     Ok(Listing { items, next })
 }
 
@@ -84,11 +97,12 @@ pub(super) async fn plan(db: &impl ConnectionTrait) -> Result<Plan, StoreError> 
         plan.tiers.insert(name, Tier { name: display_name, description, limits: BTreeMap::new() });
     }
     for row in tier_limit::Entity::find().all(db).await? {
-        let TierLimit { tier, limit_key, value } = TierLimit::from_row(&row)?;
+        let TierLimit { tier, limit_key, limit } = TierLimit::from_row(&row)?;
         if let Some(tier) = plan.tiers.get_mut(&tier) {
-            tier.limits.insert(limit_key, value);
+            tier.limits.insert(limit_key, limit);
         }
     }
+    schedules::add_to_plan(db, &mut plan).await?;
     Ok(plan)
 }
 
@@ -176,11 +190,16 @@ pub(super) async fn facts_of_orgs(
     let rows = org::Entity::find().filter(org::Column::Id.is_in(texts())).all(db).await?;
     let mut facts = HashMap::with_capacity(rows.len());
     for row in &rows {
-        let known = OrgFacts { tier: text(&row.tier)?, banned: row.banned_at.is_some(), overrides: Vec::new() };
+        let known = OrgFacts { banned: row.banned_at.is_some(), ..OrgFacts::of_tier(text(&row.tier)?) };
         facts.insert(text(&row.id)?, known);
     }
     if facts.is_empty() {
         return Ok(facts);
+    }
+    for (org, scheduled) in schedules::of_orgs(db, texts()).await? {
+        if let Some(known) = facts.get_mut(org.as_str()) {
+            known.scheduled = scheduled;
+        }
     }
     let end = org_override::Column::ExpiresAt;
     let alive = Condition::any().add(end.is_null()).add(end.gt(now.get()));

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 use crate::domain::api_key::OwnRates;
 use crate::domain::effective;
 use crate::domain::names::{LimitKeyName, OrgId, RecordId, ScopeName, TierName, UserId};
+use crate::domain::schedule::{Limit, Schedule};
 use crate::domain::scope::Scopes;
 use crate::domain::time::UtcMillis;
 use crate::domain::value::Value;
@@ -130,8 +131,20 @@ pub struct TierLimit {
     pub tier: TierName,
     /// What it is a value of.
     pub limit_key: LimitKeyName,
-    /// The value.
-    pub value: Value,
+    /// The value, and what it changes to by itself.
+    #[serde(flatten, serialize_with = "limit_parts")]
+    pub limit: Limit,
+}
+
+/// A value and what is scheduled of it as two fields, of which the second is left out when there is nothing.
+fn limit_parts<S: Serializer>(limit: &Limit, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Parts<'a> {
+        value: Value,
+        #[serde(skip_serializing_if = "Schedule::is_empty")]
+        scheduled: &'a Schedule<Value>,
+    }
+    Parts { value: limit.value, scheduled: &limit.scheduled }.serialize(serializer)
 }
 
 /// A customer.
@@ -141,14 +154,24 @@ pub struct Org {
     /// The id that the caller chose.
     #[serde(rename = "org")]
     pub id: OrgId,
-    /// Its tier.
+    /// The tier that it was given, which it has until something that is scheduled begins.
     pub tier: TierName,
+    /// The tiers that it is to have from a moment on.
+    #[serde(skip_serializing_if = "Schedule::is_empty")]
+    pub scheduled: Schedule<TierName>,
     /// For people.
     pub name: String,
     /// The caller's own data.
     pub metadata: Map<String, Json>,
     /// Set while it is banned.
     pub ban: Option<Ban>,
+}
+
+impl Org {
+    /// The tier that it has at `now`.
+    pub fn tier_at(&self, now: UtcMillis) -> &TierName {
+        self.scheduled.after(&self.tier, now)
+    }
 }
 
 /// That an org or a user may do nothing.
@@ -348,10 +371,24 @@ pub struct ChangeRef {
 /// What a decision needs to know of an org.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrgFacts {
-    /// Its tier.
+    /// The tier that it was given.
     pub tier: TierName,
+    /// The tiers that it is to have from a moment on.
+    pub scheduled: Schedule<TierName>,
     /// Whether it is banned.
     pub banned: bool,
     /// Its overrides that had not expired when they were read, oldest first.
     pub overrides: Vec<effective::Override>,
+}
+
+impl OrgFacts {
+    /// An org with nothing but a tier.
+    pub const fn of_tier(tier: TierName) -> Self {
+        Self { tier, scheduled: Schedule::nothing(), banned: false, overrides: Vec::new() }
+    }
+
+    /// The tier that it has at `now`.
+    pub fn tier_at(&self, now: UtcMillis) -> &TierName {
+        self.scheduled.after(&self.tier, now)
+    }
 }

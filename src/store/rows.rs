@@ -1,6 +1,8 @@
 //! Rows and records: each record knows its table, its key and how it is written.
 
-use sea_orm::{ActiveModelTrait, EntityTrait, FromQueryResult, IntoActiveModel, ModelTrait, PrimaryKeyTrait};
+use std::future::{Future, ready};
+
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, ModelTrait, PrimaryKeyTrait};
 use serde::Serialize;
 
 use super::error::StoreError;
@@ -35,6 +37,17 @@ pub(super) trait Record: Clone + PartialEq + Serialize + Send + Sync + Sized {
     /// The org that it belongs to.
     fn org(&self) -> Option<&OrgId> {
         None
+    }
+    /// Reads what other tables hold of these records.
+    fn complete(
+        _db: &impl ConnectionTrait,
+        _found: &mut [Stored<Self>],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        ready(Ok(()))
+    }
+    /// Writes what other tables hold of it.
+    fn write_parts(&self, _db: &impl ConnectionTrait) -> impl Future<Output = Result<(), StoreError>> + Send {
+        ready(Ok(()))
     }
 }
 

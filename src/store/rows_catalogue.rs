@@ -1,10 +1,12 @@
 //! How limit keys, tiers and their values are kept.
 
 use entity::{limit_key, tier, tier_limit};
+use sea_orm::ConnectionTrait;
 
 use super::error::StoreError;
-use super::records::{Object, TierInfo, TierLimit};
+use super::records::{Object, Stored, TierInfo, TierLimit};
 use super::rows::{Key, Record, Stamps, moment, optional, signed, text, unsigned, value, value_columns};
+use super::schedules;
 use crate::domain::limit_key::{Archived, Kind, LimitKey, Rule};
 use crate::domain::window::Window;
 
@@ -154,7 +156,7 @@ impl Record for TierLimit {
 
     fn from_row(row: &Self::Row) -> Result<Self, StoreError> {
         let value = value(&row.value_form, row.value)?;
-        Ok(Self { tier: text(&row.tier)?, limit_key: text(&row.limit_key)?, value })
+        Ok(Self { tier: text(&row.tier)?, limit_key: text(&row.limit_key)?, limit: value.into() })
     }
 
     fn stamps(row: &Self::Row) -> Stamps {
@@ -164,7 +166,7 @@ impl Record for TierLimit {
     fn row(&self, stamps: Stamps) -> Self::Row {
         let Stamps { created_at, updated_at, revision } = stamps;
         let (tier, limit_key) = self.key();
-        let (value_form, value) = value_columns(self.value);
+        let (value_form, value) = value_columns(self.limit.value);
         tier_limit::Model { tier, limit_key, value_form, value, created_at, updated_at, revision }
     }
 
@@ -174,5 +176,13 @@ impl Record for TierLimit {
 
     fn object_id(&self) -> String {
         format!("{}/{}", self.tier, self.limit_key)
+    }
+
+    async fn complete(db: &impl ConnectionTrait, found: &mut [Stored<Self>]) -> Result<(), StoreError> {
+        schedules::add_to_limits(db, found).await
+    }
+
+    async fn write_parts(&self, db: &impl ConnectionTrait) -> Result<(), StoreError> {
+        schedules::write_of_limit(db, self).await
     }
 }

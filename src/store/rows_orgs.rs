@@ -1,12 +1,15 @@
 //! How orgs, their overrides and banned users are kept.
 
 use entity::{org, org_override, user_ban};
+use sea_orm::ConnectionTrait;
 
 use super::error::StoreError;
-use super::records::{Object, Org, OverrideInfo, User};
+use super::records::{Object, Org, OverrideInfo, Stored, User};
 use super::rows::{Key, Record, Stamps, ban, ban_columns, moment, text, value, value_columns};
+use super::schedules;
 use crate::domain::effective::Override;
 use crate::domain::names::OrgId;
+use crate::domain::schedule::Schedule;
 use crate::domain::time::UtcMillis;
 
 impl Record for Org {
@@ -20,7 +23,8 @@ impl Record for Org {
         let metadata =
             metadata.map_err(|error| StoreError::Internal(format!("The metadata of org {} is not valid: {error}", row.id)))?;
         let ban = ban(row.banned_at, row.ban_reason.as_ref());
-        Ok(Self { id: text(&row.id)?, tier: text(&row.tier)?, name: row.name.clone(), metadata, ban })
+        let scheduled = Schedule::nothing();
+        Ok(Self { id: text(&row.id)?, tier: text(&row.tier)?, scheduled, name: row.name.clone(), metadata, ban })
     }
 
     fn stamps(row: &Self::Row) -> Stamps {
@@ -53,6 +57,18 @@ impl Record for Org {
 
     fn org(&self) -> Option<&OrgId> {
         Some(&self.id)
+    }
+
+    async fn complete(db: &impl ConnectionTrait, found: &mut [Stored<Self>]) -> Result<(), StoreError> {
+        let mut scheduled = schedules::of_orgs(db, found.iter().map(|org| org.value.id.as_str())).await?;
+        for org in found {
+            org.value.scheduled = scheduled.remove(org.value.id.as_str()).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    async fn write_parts(&self, db: &impl ConnectionTrait) -> Result<(), StoreError> {
+        schedules::write_of_org(db, self).await
     }
 }
 

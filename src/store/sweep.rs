@@ -7,10 +7,10 @@ use super::error::StoreError;
 use crate::domain::time::UtcMillis;
 
 /// Of the oldest lines, those before the first that is young enough: where a clock was put back, an old line may stand behind
-/// a younger one, and the log must have no gap.
+/// a younger one, and the log must have no gap. The newest line stays: it says since when things are as they are.
 const OLD_CHANGES: &str = "DELETE FROM change_log WHERE revision IN \
      (SELECT revision FROM change_log WHERE revision <= $1 ORDER BY revision LIMIT $3) \
-     AND revision < (SELECT coalesce(min(oldest.revision), $1 + 1) FROM \
+     AND revision < (SELECT max(revision) FROM change_log) AND revision < (SELECT coalesce(min(oldest.revision), $1 + 1) FROM \
      (SELECT revision, at FROM change_log ORDER BY revision LIMIT $3) AS oldest WHERE oldest.at >= $2)";
 
 impl Store {

@@ -152,6 +152,11 @@ impl WriteTx {
         queries::find::<R>(&self.db, key).await
     }
 
+    /// Whether there is a record with this key.
+    pub(super) async fn exists<R: Record>(&self, key: impl Into<Key<R>> + Send) -> Result<bool, StoreError> {
+        Ok(R::Entity::find_by_id(key).one(&self.db).await?.is_some())
+    }
+
     /// The record with this key, which the path names: it must exist, and be as the caller expects.
     pub(super) async fn target<R: Record>(&self, key: impl Into<Key<R>> + Send) -> Result<Stored<R>, StoreError> {
         let found = self.find::<R>(key).await?;
@@ -169,6 +174,7 @@ impl WriteTx {
         let change = Change::of(&value, action).after(&value);
         let stamps = self.note(change, self.now());
         R::Entity::insert(value.row(stamps).into_active_model()).exec_without_returning(&self.db).await?;
+        value.write_parts(&self.db).await?;
         Ok(stamped(value, stamps))
     }
 
@@ -192,6 +198,7 @@ impl WriteTx {
         let change = Change::of(&value, action).before(&before.value).after(&value);
         let stamps = self.note(change, before.created_at);
         R::Entity::update(value.row(stamps).into_active_model().reset_all()).exec(&self.db).await?;
+        value.write_parts(&self.db).await?;
         Ok(stamped(value, stamps))
     }
 
@@ -200,6 +207,7 @@ impl WriteTx {
         let change = Change::of(&value, "update").before(&before.value).after(&value);
         let stamps = self.note(change, before.created_at);
         R::Entity::insert(value.row(stamps).into_active_model()).exec_without_returning(&self.db).await?;
+        value.write_parts(&self.db).await?;
         Ok(stamped(value, stamps))
     }
 

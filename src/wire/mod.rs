@@ -7,9 +7,11 @@ pub mod entries;
 mod issues;
 pub mod limit_key;
 mod limit_key_schema;
+pub mod logged;
 pub mod patch;
 pub mod plan;
 mod scalars;
+pub mod schedule;
 pub mod schema;
 pub mod value;
 

@@ -13,8 +13,8 @@ use crate::domain::issue::Issue;
 use crate::domain::limit_key::{Kind, MAX_DESCRIPTION, MAX_LABEL, WrittenLimitKey, check_text};
 use crate::domain::names::{LimitKeyName, TierName};
 use crate::domain::plan::{Plan, Tier};
+use crate::domain::schedule::WrittenLimit;
 use crate::domain::time::UtcMillis;
-use crate::domain::value::WrittenValue;
 
 /// A catalogue: limit keys, and tiers with their values. What it does not name stays as it is.
 #[derive(Debug, Deserr, ToSchema)]
@@ -46,8 +46,8 @@ pub struct TierDocument {
     pub description: Option<String>,
     /// The tier's value for each limit key that it says something about.
     #[deserr(default)]
-    #[schema(value_type = BTreeMap<LimitKeyName, WrittenValue>, required = false)]
-    pub limits: Entries<LimitKeyName, WrittenValue>,
+    #[schema(value_type = BTreeMap<LimitKeyName, WrittenLimit>, required = false)]
+    pub limits: Entries<LimitKeyName, WrittenLimit>,
 }
 
 impl PlanDocument {
@@ -84,8 +84,8 @@ impl PlanDocument {
             for (limit_key, written) in document.limits.0 {
                 let path = format!("tiers.{name}.limits.{limit_key}");
                 match kinds.get(&limit_key).map(|kind| written.for_kind_at(*kind, &path)) {
-                    Some(Ok(value)) => drop(tier.limits.insert(limit_key, value)),
-                    Some(Err(issue)) => issues.push(issue),
+                    Some(Ok(limit)) => drop(tier.limits.insert(limit_key, limit)),
+                    Some(Err(found)) => issues.extend(found),
                     None => issues.push(Issue::new(path, "there is no such limit key")),
                 }
             }

@@ -65,9 +65,16 @@ pub(super) fn forms_of(kind: Kind) -> OneOfBuilder {
     fields.iter().fold(OneOfBuilder::new(), |forms, field| forms.item(form(field)))
 }
 
+/// The forms of values.
+const FORMS: [&str; 5] = ["max", "days", "min", "enabled", "unlimited"];
+
+/// The forms that all values have, each with one more property that may be left out.
+pub(super) fn forms_with(name: &str, more: &RefOr<Schema>) -> OneOfBuilder {
+    FORMS.into_iter().fold(OneOfBuilder::new(), |forms, field| forms.item(form(field).property(name, more.clone())))
+}
+
 fn forms() -> RefOr<Schema> {
-    let fields = ["max", "days", "min", "enabled", "unlimited"];
-    let forms = fields.into_iter().fold(OneOfBuilder::new(), |forms, field| forms.item(form(field)));
+    let forms = FORMS.into_iter().fold(OneOfBuilder::new(), |forms, field| forms.item(form(field)));
     let text = "A value says what it is: `max` for count, quota and rate, `days` for retention, `min` for interval, `enabled` for \
                 feature; `unlimited` instead for the first four kinds.";
     forms.description(Some(text)).examples([json!({"max": 5})]).into()

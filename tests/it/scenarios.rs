@@ -40,11 +40,20 @@ pub(crate) struct Org {
     pub(crate) registered: bool,
     /// As they are posted.
     pub(crate) overrides: Vec<Value>,
+    /// As it is put.
+    pub(crate) scheduled: Vec<Value>,
 }
 
 impl Default for Org {
     fn default() -> Self {
-        Self { id: String::new(), tier: "free".to_owned(), banned: false, registered: true, overrides: Vec::new() }
+        Self {
+            id: String::new(),
+            tier: "free".to_owned(),
+            banned: false,
+            registered: true,
+            overrides: Vec::new(),
+            scheduled: Vec::new(),
+        }
     }
 }
 
@@ -87,7 +96,8 @@ impl Case {
     /// The same with every `${today±days}`, `${now±seconds}` and `${key}` filled in. Resolve right before asking.
     pub(crate) fn at(&self, now: UtcMillis, key_id: &str) -> Self {
         let fill = |value: &Value| resolved(value, now, key_id);
-        let org = Org { overrides: self.org.overrides.iter().map(fill).collect(), ..self.org.clone() };
+        let [overrides, scheduled] = [&self.org.overrides, &self.org.scheduled].map(|all| all.iter().map(fill).collect());
+        let org = Org { overrides, scheduled, ..self.org.clone() };
         Self { org, body: fill(&self.body), expected: fill(&self.expected), ..self.clone() }
     }
 

@@ -57,7 +57,7 @@ async fn admin<C: Command>(scene: &Scene, command: C) {
 }
 
 fn put_org(id: &str) -> PutOrg {
-    PutOrg { id: named(id), tier: named("free"), name: String::new(), metadata: serde_json::Map::new() }
+    PutOrg { id: named(id), tier: named("free"), scheduled: Vec::new(), name: String::new(), metadata: serde_json::Map::new() }
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ pub use overrides::{CreateOverride, DeleteOverride};
 pub use plan::ApplyPlan;
 pub use removed_endpoints::{CreateRemovedEndpoint, DeleteRemovedEndpoint};
 pub use scopes::{DeleteScope, PutScope};
-pub use tiers::{DeleteTier, DeleteTierLimit, PutTier, PutTierLimit};
+pub use tiers::{DeleteTier, DeleteTierLimit, PutTier, PutTierLimit, ScheduleTierLimit};
 pub use users::{BanUser, UnbanUser};
 pub use webhook_secrets::RotateWebhookSecret;
 pub use webhooks::{CreateWebhook, DeleteWebhook, DisableWebhook, EnableWebhook, PatchWebhook, Redeliver, TestWebhook};

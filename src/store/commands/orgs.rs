@@ -4,10 +4,13 @@ use entity::{api_key, org_override, reservation, usage};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, Statement};
 use serde_json::{Map, Value as Json};
 
+use super::super::events::take_begun;
 use super::super::rows::Record;
 use super::super::{Ban, Command, Created, Org, OverrideInfo, StoreError, Stored, TierInfo, WriteTx, queries};
 use crate::domain::event::Happening;
+use crate::domain::issue::Issue;
 use crate::domain::names::{OrgId, TierName};
+use crate::domain::schedule::{Schedule, Step, under};
 
 /// Makes or replaces an org. A ban stays.
 #[derive(Clone, Debug)]
@@ -16,6 +19,8 @@ pub struct PutOrg {
     pub id: OrgId,
     /// Its tier.
     pub tier: TierName,
+    /// The tiers that it is to have from a moment on, as they were written: in order.
+    pub scheduled: Vec<Step<TierName>>,
     /// For people.
     pub name: String,
     /// The caller's own data.
@@ -26,17 +31,57 @@ impl Command for PutOrg {
     type Output = (Stored<Org>, Created);
 
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
-        let Self { id, tier, name, metadata } = self;
-        let before = tx.find::<Org>(id.as_str()).await?;
+        let before = tx.find::<Org>(self.id.as_str()).await?;
         tx.expect(before.as_ref())?;
-        let known = tx.find::<TierInfo>(tier.as_str()).await?;
-        known.ok_or_else(|| StoreError::invalid("tier", "there is no such tier"))?;
+        let scheduled = self.wanted(tx, before.as_ref().map(|before| &before.value.scheduled)).await?;
+        let Self { id, tier, name, metadata, .. } = self;
         let ban = before.as_ref().and_then(|before| before.value.ban.clone());
-        if let Some(from) = before.as_ref().map(|before| &before.value.tier).filter(|from| **from != tier) {
-            tx.tell(Some(&id), Happening::TierChanged { from: from.clone(), to: tier.clone() });
+        let after = Org { id, tier, scheduled, name, metadata, ban };
+        if let Some(before) = &before {
+            tell_tiers(tx, &before.value, &after).await?;
         }
-        tx.put(before, Org { id, tier, name, metadata, ban }).await
+        tx.put(before, after).await
     }
+}
+
+impl PutOrg {
+    /// What was written of tiers, if there are all of these tiers, and every change is one and is still to come.
+    async fn wanted(&self, tx: &WriteTx, before: Option<&Schedule<TierName>>) -> Result<Schedule<TierName>, StoreError> {
+        let mut issues = Vec::new();
+        let places = self.scheduled.iter().enumerate().map(|(position, step)| (format!("scheduled[{position}].tier"), step));
+        let mut earlier = &self.tier;
+        for (path, step) in places {
+            if !tx.exists::<TierInfo>(step.to.as_str()).await? {
+                issues.push(Issue::new(path, "there is no such tier"));
+            } else if *earlier == step.to && step.starts_at > tx.now() {
+                issues.push(Issue::new(path, "must be another tier than the one that the org has until then"));
+            }
+            earlier = &step.to;
+        }
+        if !tx.exists::<TierInfo>(self.tier.as_str()).await? {
+            issues.push(Issue::new("tier", "there is no such tier"));
+        }
+        let scheduled = Schedule::of(self.scheduled.clone());
+        let belated = |scheduled: &Schedule<TierName>| match before {
+            Some(before) => scheduled.belated(before, tx.now()),
+            None => scheduled.belated(&Schedule::nothing(), tx.now()),
+        };
+        let misplaced = scheduled.as_ref().map_or_else(Clone::clone, belated);
+        issues.extend(under(misplaced, "scheduled"));
+        scheduled.ok().filter(|_| issues.is_empty()).ok_or(StoreError::Invalid(issues))
+    }
+}
+
+/// Tells of the tiers that have begun by themselves and were not told of yet, and then of the one that is given now.
+async fn tell_tiers(tx: &mut WriteTx, before: &Org, after: &Org) -> Result<(), StoreError> {
+    let (from, to) = (before.tier_at(tx.now()).clone(), after.tier_at(tx.now()).clone());
+    for begun in take_begun(tx.db(), Some(&before.id), tx.now()).await? {
+        tx.tell(begun.org.as_ref(), begun.what);
+    }
+    if from != to {
+        tx.tell(Some(&before.id), Happening::TierChanged { from, to, starts_at: None });
+    }
+    Ok(())
 }
 
 /// Deletes an org with its API keys, overrides, usage and reservations.

@@ -6,12 +6,12 @@ use entity::tier_limit;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::super::plan_changes::{PlanChanges, plan_changes, plan_revision, reformed};
-use super::super::rows::{Record, stored};
-use super::super::{Command, StoreError, Stored, TierInfo, TierLimit, WriteTx};
+use super::super::rows::Record;
+use super::super::{Command, StoreError, Stored, TierInfo, TierLimit, WriteTx, queries};
 use crate::domain::limit_key::LimitKey;
 use crate::domain::names::{LimitKeyName, TierName};
 use crate::domain::plan::{Change, Gone, Plan, Tier};
-use crate::domain::value::Value;
+use crate::domain::schedule::Limit;
 
 /// Brings the catalogue to what a document says.
 #[derive(Clone, Debug)]
@@ -29,9 +29,9 @@ impl Command for ApplyPlan {
 
     /// What the caller expects is the revision of the catalogue's last change.
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
-        let revision = plan_revision(tx.db()).await?;
+        let revision = plan_revision(tx.db(), None).await?;
         tx.context().expected.check(Some(revision))?;
-        let mut found = plan_changes(tx.db(), &self.change, self.prune, revision).await?;
+        let mut found = plan_changes(tx.db(), &self.change, self.prune, (revision, tx.now())).await?;
         if !self.dry_run && !found.changes.is_empty() {
             write(tx, &found.changes).await?;
             found.revision = tx.revision();
@@ -43,7 +43,7 @@ impl Command for ApplyPlan {
 async fn write(tx: &mut WriteTx, changes: &[Change]) -> Result<(), StoreError> {
     let mut retired = retire_values(tx, changes).await?;
     for (tier, limit_key, before) in changes.iter().filter_map(gone_value) {
-        let value = TierLimit { tier: tier.clone(), limit_key: limit_key.clone(), value: before };
+        let value = TierLimit { tier: tier.clone(), limit_key: limit_key.clone(), limit: before.clone() };
         match retired.remove(&value.key()) {
             Some(_) => tx.note_deletion(&value),
             None => tx.delete(&value).await?,
@@ -58,7 +58,7 @@ async fn write(tx: &mut WriteTx, changes: &[Change]) -> Result<(), StoreError> {
             Change::LimitKey { .. } | Change::Gone(_) => {}
             Change::Tier { name, after, .. } => write_tier(tx, name, after).await?,
             Change::Limit { tier, limit_key, after, .. } => {
-                let value = TierLimit { tier: tier.clone(), limit_key: limit_key.clone(), value: *after };
+                let value = TierLimit { tier: tier.clone(), limit_key: limit_key.clone(), limit: after.clone() };
                 match retired.remove(&value.key()) {
                     Some(before) => tx.restore(&before, value).await.map(|_| ())?,
                     None => write_value(tx, value).await?,
@@ -69,9 +69,9 @@ async fn write(tx: &mut WriteTx, changes: &[Change]) -> Result<(), StoreError> {
     delete_rest(tx, changes).await
 }
 
-fn gone_value(change: &Change) -> Option<(&TierName, &LimitKeyName, Value)> {
+fn gone_value(change: &Change) -> Option<(&TierName, &LimitKeyName, &Limit)> {
     match change {
-        Change::Gone(Gone::Limit { tier, limit_key, before }) => Some((tier, limit_key, *before)),
+        Change::Gone(Gone::Limit { tier, limit_key, before }) => Some((tier, limit_key, before)),
         Change::Gone(Gone::LimitKey(_) | Gone::Tier { .. })
         | Change::LimitKey { .. }
         | Change::Tier { .. }
@@ -123,8 +123,7 @@ async fn retire_values(tx: &WriteTx, changes: &[Change]) -> Result<HashMap<(Stri
     let mut retired = HashMap::new();
     for limit_key in reformed(changes) {
         let own = tier_limit::Column::LimitKey.eq(limit_key.name.as_str());
-        for row in tier_limit::Entity::find().filter(own.clone()).all(tx.db()).await? {
-            let value = stored::<TierLimit>(&row)?;
+        for value in queries::all::<TierLimit>(tx.db(), tier_limit::Entity::find().filter(own.clone())).await? {
             retired.insert(value.value.key(), value);
         }
         tier_limit::Entity::delete_many().filter(own).exec(tx.db()).await?;

@@ -1,13 +1,16 @@
 //! Changes of tiers and of what they say.
 
-use entity::{org, tier_limit};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use entity::tier_limit;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use super::super::rows::Record;
-use super::super::{Command, Created, Object, StoreError, Stored, TierInfo, TierLimit, WriteTx};
-use crate::domain::limit_key::LimitKey;
+use super::super::plan_changes::tier_user;
+use super::super::{Command, Created, Object, StoreError, Stored, TierInfo, TierLimit, WriteTx, queries};
+use crate::domain::issue::Issue;
+use crate::domain::limit_key::{Kind, LimitKey};
 use crate::domain::names::{LimitKeyName, TierName};
-use crate::domain::value::WrittenValue;
+use crate::domain::schedule::{Limit, Schedule, Step, under};
+use crate::domain::time::UtcMillis;
+use crate::domain::value::{Value, WrittenValue};
 
 /// Makes or replaces a tier. Its values stay.
 #[derive(Clone, Debug)]
@@ -38,14 +41,13 @@ impl Command for DeleteTier {
 
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
         let before = tx.target::<TierInfo>(self.name.as_str()).await?;
-        let orgs = org::Entity::find().filter(org::Column::Tier.eq(self.name.as_str())).order_by_asc(org::Column::Id).limit(1);
-        if let Some(org) = orgs.one(tx.db()).await? {
-            return Err(StoreError::Conflict(format!("The tier {} is in use: the org {} has it", self.name, org.id)));
+        if let Some(user) = tier_user(tx.db(), &self.name).await? {
+            return Err(StoreError::Conflict(format!("The tier {} is in use: {user}", self.name)));
         }
         let own = tier_limit::Entity::find().filter(tier_limit::Column::Tier.eq(self.name.as_str()));
         // In an order that is no database's own.
-        for row in own.order_by_asc(tier_limit::Column::LimitKey).all(tx.db()).await? {
-            tx.note_deletion(&TierLimit::from_row(&row)?);
+        for limit in queries::all::<TierLimit>(tx.db(), own.order_by_asc(tier_limit::Column::LimitKey)).await? {
+            tx.note_deletion(&limit.value);
         }
         tx.delete(&before.value).await?;
         Ok(before)
@@ -74,7 +76,48 @@ impl Command for PutTierLimit {
         let known = tx.find::<LimitKey>(limit_key.as_str()).await?.ok_or(StoreError::NotFound(Object::LimitKey))?;
         check_in_use(&known.value)?;
         let value = value.for_kind_at(known.value.kind(), "").map_err(|issue| StoreError::Invalid(vec![issue]))?;
-        tx.put(before, TierLimit { tier, limit_key, value }).await
+        let limit = before.as_ref().map_or_else(|| value.into(), |before| before.value.limit.replaced(value, tx.now()));
+        tx.put(before, TierLimit { tier, limit_key, limit }).await
+    }
+}
+
+/// Schedules what a tier says about a limit key: what is to come is replaced, what has begun has happened.
+#[derive(Clone, Debug)]
+pub struct ScheduleTierLimit {
+    /// Whose value it is.
+    pub tier: TierName,
+    /// What it is a value of.
+    pub limit_key: LimitKeyName,
+    /// The values as they were written, in order.
+    pub scheduled: Vec<Step<WrittenValue>>,
+}
+
+impl Command for ScheduleTierLimit {
+    type Output = Stored<TierLimit>;
+
+    async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
+        let before = tx.target::<TierLimit>((self.tier.to_string(), self.limit_key.to_string())).await?;
+        let limit_key = tx.find::<LimitKey>(self.limit_key.as_str()).await?.ok_or(StoreError::NotFound(Object::LimitKey))?;
+        if !self.scheduled.is_empty() {
+            check_in_use(&limit_key.value)?;
+        }
+        let scheduled = self.wanted(limit_key.value.kind(), &before.value.limit.scheduled, tx.now());
+        let scheduled = scheduled.map_err(|issues| StoreError::Invalid(under(issues, "scheduled")))?;
+        let limit = Limit { scheduled, ..before.value.limit.clone() };
+        let after = TierLimit { limit, ..before.value.clone() };
+        tx.replace(before, after, "update").await
+    }
+}
+
+impl ScheduleTierLimit {
+    /// What has begun, and behind it what was written.
+    fn wanted(&self, kind: Kind, before: &Schedule<Value>, now: UtcMillis) -> Result<Schedule<Value>, Vec<Issue>> {
+        let written = Schedule::written(&self.scheduled, kind)?;
+        let belated = written.belated(before, now);
+        if !belated.is_empty() {
+            return Err(belated);
+        }
+        Schedule::of(before.begun(now).chain(written.to_come(now)).copied().collect())
     }
 }
 

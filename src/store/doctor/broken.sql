@@ -58,6 +58,10 @@ DELETE FROM answer WHERE seq = 1 => answer_count key_1: it is not the number of 
 DELETE FROM answer_count => answer 1: its caller's answers are not counted
 UPDATE answer SET seq = 0 WHERE seq = 1 => answer 0: its number is not above 0
 
+-- What is scheduled.
+INSERT INTO org_schedule (org, starts_at, tier) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 17) SELECT 'acme', i, 'free' FROM n => org_schedule acme/1: more than 16 tiers are scheduled of its org
+INSERT INTO tier_limit_schedule (tier, limit_key, starts_at, value_form, value) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 17) SELECT 'free', 'seats', i, 'max', i FROM n => tier_limit_schedule free/seats/1: more than 16 values are scheduled of its tier and limit key
+
 -- Names and ids.
 UPDATE limit_key SET name = 'Posts' WHERE name = 'posts' => limit_key Posts: its name does not match ^[a-z][a-z0-9_:.-]{0,63}$
 UPDATE limit_key SET per = '' WHERE name = 'posts' => limit_key posts: its per does not match ^[a-z][a-z0-9_:.-]{0,63}$

@@ -20,6 +20,7 @@ const COMPARED: u32 = 10_000;
 /// Counters that count at `{now}`, with what is taken of them, as far as it is more than the smallest value there is.
 const CANDIDATES: &str = "WITH smallest (limit_key, value) AS (SELECT name, min(value) FROM ( \
         SELECT name, default_value AS value FROM limit_key UNION ALL SELECT limit_key, value FROM tier_limit \
+        UNION ALL SELECT limit_key, value FROM tier_limit_schedule \
         UNION ALL SELECT limit_key, value FROM org_override WHERE mode = 'set') AS amounts GROUP BY name), \
     taken AS (SELECT u.org, u.limit_key, u.resource, u.window_start, u.used + CAST((SELECT coalesce(sum(h.amount), 0) \
         FROM reservation h WHERE h.org = u.org AND h.limit_key = u.limit_key AND h.resource = u.resource \
@@ -88,7 +89,7 @@ impl Examination {
     fn cap(&self, plan: &Plan, org: &OrgFacts, limit_key: &str) -> Option<u64> {
         let limit_key: LimitKeyName = limit_key.parse().ok()?;
         let default = plan.limit_keys.get(&limit_key)?.default;
-        let tier = plan.tiers.get(&org.tier).and_then(|tier| tier.limits.get(&limit_key)).copied();
+        let tier = plan.value_in(org.tier_at(self.now), &limit_key, self.now);
         let overrides = org.overrides.iter().filter(|candidate| candidate.limit_key == limit_key);
         match effective(default, tier, overrides, self.now).value {
             Value::Max(bound) => bound.limit().map(Quantity::get),

@@ -66,6 +66,18 @@ pub(super) const CHECKS: &[Check] = &[
         "the key of an org has the scope admin",
         "r.scope = 'admin' AND EXISTS (SELECT 1 FROM api_key k WHERE k.id = r.key_id AND k.org IS NOT NULL)",
     ),
+    off(
+        "org_schedule",
+        "more than 16 tiers are scheduled of its org",
+        "r.starts_at = (SELECT min(s.starts_at) FROM org_schedule s WHERE s.org = r.org) \
+         AND (SELECT count(*) FROM org_schedule s WHERE s.org = r.org) > 16",
+    ),
+    off(
+        "tier_limit_schedule",
+        "more than 16 values are scheduled of its tier and limit key",
+        "r.starts_at = (SELECT min(s.starts_at) FROM tier_limit_schedule s WHERE s.tier = r.tier AND s.limit_key = r.limit_key) \
+         AND (SELECT count(*) FROM tier_limit_schedule s WHERE s.tier = r.tier AND s.limit_key = r.limit_key) > 16",
+    ),
     // What orgs have used.
     off("usage", "its limit key does not exist", "NOT EXISTS (SELECT 1 FROM limit_key k WHERE k.name = r.limit_key)"),
     off(

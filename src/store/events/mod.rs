@@ -7,6 +7,7 @@
 
 mod feed;
 mod lapses;
+mod turns;
 
 use entity::event;
 use sea_orm::ActiveValue::{NotSet, Set};
@@ -20,6 +21,7 @@ use crate::domain::time::UtcMillis;
 
 pub use feed::Feed;
 pub(super) use feed::event_of;
+pub(super) use turns::take_begun;
 
 /// Events in one statement: five parameters each stay far below what a database takes.
 const EVENTS_PER_STATEMENT: usize = 1_000;

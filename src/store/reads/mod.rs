@@ -2,10 +2,12 @@
 
 mod audit;
 mod catalogue;
+mod history;
 mod keys;
 mod orgs;
 mod takings;
 
+pub use history::Past;
 pub use takings::{TakingFilter, TakingPart, TakingPlace};
 
 use entity::catalogue_revision;

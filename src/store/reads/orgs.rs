@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use entity::{org, org_override};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::super::{Listing, Org, OrgFacts, OrgFilter, OverrideInfo, PageRequest, Store, StoreError, Stored, User, queries};
+use super::super::{
+    Listing, Org, OrgFacts, OrgFilter, OverrideInfo, PageRequest, Store, StoreError, Stored, User, queries, schedules,
+};
 use crate::domain::names::{OrgId, RecordId, UserId};
 use crate::domain::time::UtcMillis;
 
@@ -18,8 +20,8 @@ impl Store {
     /// The orgs, by id.
     pub async fn orgs(&self, page: &PageRequest, filter: &OrgFilter) -> Result<Listing<Stored<Org>>, StoreError> {
         let mut found = org::Entity::find();
-        if let Some(tier) = &filter.tier {
-            found = found.filter(org::Column::Tier.eq(tier.as_str()));
+        if let Some((tier, now)) = &filter.tier {
+            found = found.filter(schedules::has_tier(&[tier], *now));
         }
         found = match filter.banned {
             Some(true) => found.filter(org::Column::BannedAt.is_not_null()),

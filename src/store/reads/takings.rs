@@ -2,10 +2,10 @@
 
 use entity::{org, reservation, usage};
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryResult};
+use sea_orm::{ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryResult};
 
 use super::super::rows::{text, unsigned};
-use super::super::{Store, StoreError};
+use super::super::{Store, StoreError, schedules};
 use crate::domain::bound::Quantity;
 use crate::domain::names::{LimitKeyName, OrgId, ResourceId, TierName};
 use crate::domain::time::UtcMillis;
@@ -69,11 +69,11 @@ impl Store {
         self.reader().query_all(select).await?.iter().map(part).collect()
     }
 
-    /// How many orgs are registered, in all or in these tiers.
-    pub async fn count_orgs(&self, tiers: Option<&[&TierName]>) -> Result<u64, StoreError> {
+    /// How many orgs are registered, in all or in these tiers at a moment.
+    pub async fn count_orgs(&self, tiers: Option<(&[&TierName], UtcMillis)>) -> Result<u64, StoreError> {
         let mut orgs = org::Entity::find();
-        if let Some(tiers) = tiers {
-            orgs = orgs.filter(org::Column::Tier.is_in(tiers.iter().map(|tier| tier.as_str())));
+        if let Some((tiers, now)) = tiers {
+            orgs = orgs.filter(schedules::has_tier(tiers, now));
         }
         Ok(orgs.count(self.reader()).await?)
     }

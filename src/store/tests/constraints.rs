@@ -44,6 +44,12 @@ async fn the_schema_refuses_what_cannot_be() {
         "INSERT INTO scope (name, description, created_at, updated_at, revision) VALUES ('read', '', 0, 0, 1)",
         "DELETE FROM tier",
         "DELETE FROM limit_key",
+        "INSERT INTO org_schedule VALUES ('acme', 1, 'none', 0)",
+        "INSERT INTO org_schedule VALUES ('none', 1, 'free', 0)",
+        "INSERT INTO org_schedule VALUES ('acme', 1, 'free', 2)",
+        "INSERT INTO tier_limit_schedule VALUES ('free', 'none', 1, 'max', 2)",
+        "INSERT INTO tier_limit_schedule VALUES ('free', 'seats', 1, 'enabled', 1)",
+        "INSERT INTO tier_limit_schedule VALUES ('free', 'seats', 1, 'max', -1)",
         "INSERT INTO org_override VALUES (0, 0, 1, 'acme', 'o', 'seats', 'set', 'enabled', 2, '', 0, NULL, 0)",
     ];
     for sql in impossible {

@@ -100,7 +100,7 @@ async fn a_tiers_value_fits_its_limit_key() {
     assert_eq!(created, Created(true));
     assert_eq!(db.store.tier_limit(&p("free"), &p("seats")).await, Ok(made));
     let (plan, revision) = db.store.plan().await.expect("a plan");
-    let value = plan.tiers["free"].limits["seats"];
+    let value = plan.tiers["free"].limits["seats"].at(now());
     assert_eq!((value, revision), (Value::Max(Bound::Limited(Quantity::ONE)), 4));
     let delete = || DeleteTierLimit { tier: p("free"), limit_key: p("seats") };
     db.run(delete()).await.expect("deleted");

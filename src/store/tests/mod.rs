@@ -170,7 +170,7 @@ fn rules() -> [Rule; 6] {
 }
 
 fn put_org(id: &str, tier: &str) -> PutOrg {
-    PutOrg { id: p(id), tier: p(tier), name: "Acme".to_owned(), metadata: Map::new() }
+    PutOrg { id: p(id), tier: p(tier), scheduled: Vec::new(), name: "Acme".to_owned(), metadata: Map::new() }
 }
 
 fn written_max(max: u64) -> WrittenValue {

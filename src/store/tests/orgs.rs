@@ -38,9 +38,9 @@ async fn orgs_are_filtered_by_tier_and_ban() {
         found.items.iter().map(|org| org.value.id.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(ids(OrgFilter::default()).await, ["acme", "big"]);
-    assert_eq!(ids(OrgFilter { tier: Some(p("free")), banned: None }).await, ["acme"]);
+    assert_eq!(ids(OrgFilter { tier: Some((p("free"), now())), banned: None }).await, ["acme"]);
     assert_eq!(ids(OrgFilter { tier: None, banned: Some(true) }).await, ["big"]);
-    assert_eq!(ids(OrgFilter { tier: Some(p("ultra")), banned: Some(false) }).await, Vec::<String>::new());
+    assert_eq!(ids(OrgFilter { tier: Some((p("ultra"), now())), banned: Some(false) }).await, Vec::<String>::new());
 }
 
 fn an_override() -> CreateOverride {

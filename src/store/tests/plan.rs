@@ -12,7 +12,7 @@ fn document(limit_keys: Vec<LimitKey>, values: &[(&str, &str, Value)]) -> Plan {
     plan.limit_keys.extend(limit_keys.into_iter().map(|limit_key| (limit_key.name.clone(), limit_key)));
     for (tier, limit_key, value) in values {
         let tier: &mut Tier = plan.tiers.entry(p(tier)).or_default();
-        tier.limits.insert(p(limit_key), *value);
+        tier.limits.insert(p(limit_key), (*value).into());
     }
     plan
 }
@@ -63,7 +63,7 @@ async fn a_kind_changes_together_with_all_values_of_its_old_form() {
     let changes = db.run(apply(&whole)).await.expect("applied");
     let after = db.store.tier_limit(&p("free"), &p("seats")).await.expect("a value");
     assert_eq!(
-        (after.value.value, after.revision),
+        (after.value.limit.value, after.revision),
         (Value::Enabled(true), 4 + u64::try_from(changes.changes.len()).expect("few"))
     );
     let given = CreateOverride {
@@ -106,7 +106,7 @@ async fn what_a_document_does_not_name_is_deleted_only_when_it_is_asked_for() {
         "tiers.pro.limits.seats",
     ];
     assert_eq!(named, expected);
-    assert_eq!(db.store.plan_changes(free.clone(), true).await.expect("looked at").changes, preview.changes);
+    assert_eq!(db.store.plan_changes(free.clone(), true, now()).await.expect("looked at").changes, preview.changes);
     db.run(prune(&free, false)).await.expect("applied");
     assert_eq!(db.store.catalogue().await, Ok((free.clone(), db.store.revision().await.expect("a revision"))));
     assert_eq!(db.run(prune(&free, false)).await.expect("again").changes, []);
@@ -136,7 +136,7 @@ async fn what_is_in_use_is_not_deleted_and_all_of_it_is_named() {
     let Err(StoreError::InUse(issues)) = db.run(prune(Plan::default())).await else { panic!("it is in use") };
     let named: Vec<&str> = issues.iter().map(|issue| issue.path.as_str()).collect();
     assert_eq!(named, ["limitKeys.overridden", "limitKeys.used", "tiers.free"]);
-    assert_eq!(db.store.plan_changes(Plan::default(), true).await, Err(StoreError::InUse(issues)));
+    assert_eq!(db.store.plan_changes(Plan::default(), true, now()).await, Err(StoreError::InUse(issues)));
     // Beside contradictions, these come with them.
     let wrong = document(vec![], &[("pro", "seats", max(1))]);
     let expected = ["tiers.pro.limits.seats", "limitKeys.overridden", "limitKeys.used", "tiers.free"];

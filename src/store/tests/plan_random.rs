@@ -10,8 +10,10 @@ use super::*;
 use crate::domain::limit_key::{Archived, Kind};
 use crate::domain::names::{LimitKeyName, ResourceKind, TierName};
 use crate::domain::plan::{Plan, Tier};
+use crate::domain::schedule::{Limit, Schedule, Step};
 use crate::domain::testing::{kinds, values_of};
 use crate::domain::threshold::Thresholds;
+use crate::domain::value::Value;
 use crate::wire::plan::PlanDocument;
 
 /// How many catalogues, each applied to what the one before it left.
@@ -120,11 +122,20 @@ fn limit_keys() -> impl Strategy<Value = LimitKey> {
     })
 }
 
+/// A value of the right form, and at times what it changes to: in the past as well as to come.
+fn limits_of(kind: Kind) -> impl Strategy<Value = Limit> {
+    let steps = prop::collection::btree_map(-3..3_i64, values_of(kind), 0..4);
+    (values_of(kind), prop_oneof![2 => Just(BTreeMap::new()), 1 => steps]).prop_map(|(value, steps)| {
+        let step = |(days, to): (i64, Value)| Step { starts_at: now().plus_millis(days * 86_400_000), to };
+        Limit { value, scheduled: Schedule::of(steps.into_iter().map(step).collect()).expect("in order") }
+    })
+}
+
 /// Tiers with a value of the right form for some of the limit keys.
 fn tiers(limit_keys: &BTreeMap<LimitKeyName, LimitKey>) -> impl Strategy<Value = BTreeMap<TierName, Tier>> + use<> {
     let values: Vec<_> = limit_keys
         .values()
-        .map(|limit_key| (Just(limit_key.name.clone()), prop::option::of(values_of(limit_key.kind()))))
+        .map(|limit_key| (Just(limit_key.name.clone()), prop::option::of(limits_of(limit_key.kind()))))
         .collect();
     let tier = (texts(64), texts(1_024), values).prop_map(|(name, description, values)| {
         let limits = values.into_iter().filter_map(|(limit_key, value)| Some((limit_key, value?))).collect();
@@ -167,7 +178,7 @@ fn read(text: &str) -> Plan {
 async fn is_a_fixed_point(db: &Db, plan: &Plan) {
     let prune = |change: &Plan| ApplyPlan { change: change.clone(), prune: true, dry_run: false };
     let (before, revision) = db.store.catalogue().await.expect("read");
-    let compared = db.store.plan_changes(plan.clone(), true).await.expect("comparable");
+    let compared = db.store.plan_changes(plan.clone(), true, now()).await.expect("comparable");
     assert_eq!(db.store.catalogue().await, Ok((before, revision)), "looking changes nothing");
     let applied = db.run(prune(plan)).await.expect("applied");
     assert_eq!(applied.changes, compared.changes, "what was told is what is done");
@@ -175,7 +186,7 @@ async fn is_a_fixed_point(db: &Db, plan: &Plan) {
     assert_eq!(stored.tiers, plan.tiers);
     for text in exported(&stored) {
         let again = read(&text);
-        let compared = db.store.plan_changes(again.clone(), true).await.expect("comparable");
+        let compared = db.store.plan_changes(again.clone(), true, now()).await.expect("comparable");
         assert_eq!(compared.changes, [], "{text}");
         db.run(prune(&again)).await.expect("applied again");
     }

@@ -7,8 +7,8 @@ mod copy;
 
 use entity::{
     api_key, api_key_rate, api_key_scope, api_key_secret, catalogue_revision, change_log, decision, event, event_feed,
-    limit_key_activity, limit_key_unknown, limit_key_use, org, org_override, removed_endpoint, reservation, scope, tier,
-    tier_limit, usage, user_ban, webhook, webhook_delivery, webhook_progress, webhook_secret,
+    limit_key_activity, limit_key_unknown, limit_key_use, org, org_override, org_schedule, removed_endpoint, reservation,
+    scope, tier, tier_limit, tier_limit_schedule, usage, user_ban, webhook, webhook_delivery, webhook_progress, webhook_secret,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement, TransactionTrait};
 
@@ -89,12 +89,14 @@ async fn to_server(source: &DatabaseConnection, server: &Server, now: UtcMillis)
 }
 
 /// Tables in the order that rows refer to each other in.
-const TABLES: [&str; 25] = [
+const TABLES: [&str; 27] = [
     "limit_key",
     "tier",
     "tier_limit",
+    "tier_limit_schedule",
     "scope",
     "org",
+    "org_schedule",
     "org_override",
     "user_ban",
     "api_key",
@@ -146,8 +148,10 @@ async fn everything(
     copied.limit_keys(&source, target).await?;
     copied.table::<tier::Entity>("tier", &source, target).await?;
     copied.table::<tier_limit::Entity>("tier_limit", &source, target).await?;
+    copied.table::<tier_limit_schedule::Entity>("tier_limit_schedule", &source, target).await?;
     copied.table::<scope::Entity>("scope", &source, target).await?;
     copied.table::<org::Entity>("org", &source, target).await?;
+    copied.table::<org_schedule::Entity>("org_schedule", &source, target).await?;
     copied.table::<org_override::Entity>("org_override", &source, target).await?;
     copied.table::<user_ban::Entity>("user_ban", &source, target).await?;
     copied.table::<api_key::Entity>("api_key", &source, target).await?;

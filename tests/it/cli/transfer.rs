@@ -31,7 +31,11 @@ async fn fill(admin: &Actor) {
     admin.post("/v1/admin/limit-keys/a_former/archive", json!({"replacement": "seats"})).await.is(200);
     admin.put_tier("free").await.is(201);
     admin.put_value("free", "seats", json!({"max": 5})).await.is(201);
-    admin.put_org("acme", "free").await.is(201);
+    admin.put_tier("pro").await.is(201);
+    let less = json!({"scheduled": [{"startsAt": "2999-01-01T00:00:00Z", "value": {"max": 4}}]});
+    admin.put("/v1/admin/tiers/free/limits/seats/scheduled", less).await.is(200);
+    let trial = json!({"tier": "free", "scheduled": [{"startsAt": "2999-01-01T00:00:00Z", "tier": "pro"}]});
+    admin.put("/v1/admin/orgs/acme", trial).await.is(201);
     admin.put_org("globex", "free").await.is(201);
     admin.post("/v1/admin/orgs/globex/ban", json!({"reason": "unpaid"})).await.is(200);
     admin.post("/v1/admin/users/ada/ban", json!({})).await.is(200);

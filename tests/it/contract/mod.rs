@@ -18,6 +18,8 @@ mod keys;
 mod late_body;
 mod lists;
 mod openfeature;
+mod past;
+mod schedule;
 mod usage;
 mod versions;
 mod webhooks;

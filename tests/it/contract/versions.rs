@@ -128,6 +128,21 @@ async fn what_has_an_id_is_changed_and_deleted_under_its_conditions() {
 }
 
 #[tokio::test]
+async fn what_is_scheduled_is_put_and_taken_back_under_the_condition_of_its_value() {
+    let server = product().await;
+    let admin = server.admin();
+    let value = admin.put_value("free", "seats", json!({"max": 1})).await;
+    let path = "/v1/admin/tiers/free/limits/seats/scheduled";
+    assert_eq!(admin.get(path).await.etag(), value.etag());
+    let body = json!({"scheduled": [{"startsAt": "2999-01-01T00:00:00Z", "value": {"max": 2}}]});
+    on(&admin, "PUT", path, ("If-Match", "\"0\""), &body).await.fails(412, "precondition_failed");
+    let put = on(&admin, "PUT", path, ("If-Match", value.etag()), &body).await;
+    assert_ne!(put.is(200).etag(), value.etag());
+    on(&admin, "DELETE", path, ("If-Match", value.etag()), &Value::Null).await.fails(412, "precondition_failed");
+    on(&admin, "DELETE", path, ("If-Match", put.etag()), &Value::Null).await.is(200);
+}
+
+#[tokio::test]
 async fn the_catalogue_is_put_under_the_condition_that_nothing_changed_since() {
     let server = product().await;
     let admin = server.admin();
@@ -149,7 +164,15 @@ async fn every_conditional_operation_of_the_document_is_looked_at() {
     };
     let documented: BTreeSet<&str> =
         server.document().operations().iter().filter(is_conditional).map(|operation| operation.id.as_str()).collect();
-    let with_ids = ["patchApiKey", "deleteApiKey", "deleteOverride", "deleteRemovedEndpoint", "putCatalog"];
+    let with_ids = [
+        "putScheduledTierLimit",
+        "deleteScheduledTierLimit",
+        "patchApiKey",
+        "deleteApiKey",
+        "deleteOverride",
+        "deleteRemovedEndpoint",
+        "putCatalog",
+    ];
     let known = resources().into_iter().flat_map(|resource| resource.operations).copied().chain(with_ids).collect();
     assert_eq!(documented, known);
     for operation in server.document().operations().iter().filter(is_conditional) {

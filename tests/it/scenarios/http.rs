@@ -45,7 +45,8 @@ async fn set_up(admin: &Actor, case: &Case) -> String {
     if !org.registered {
         return "key_1".to_owned();
     }
-    admin.put_org(&org.id, &org.tier).await.is(201);
+    let body = json!({"tier": org.tier, "scheduled": org.scheduled});
+    admin.put(&format!("/v1/admin/orgs/{}", org.id), body).await.is(201);
     for wanted in &org.overrides {
         admin.create_override(&org.id, wanted).await.is(201);
     }

@@ -54,7 +54,7 @@ fn answer(case: &Case, now: UtcMillis) -> (u16, Value) {
         Ok(question) => {
             let effective = effective_of(case, &plan, limit_key, now);
             let decision = decide(limit_key, effective, &question, &facts(case, now), now);
-            let data = rendered(case, limit_key, effective, &question, &decision);
+            let data = rendered(case, (limit_key, tier_of(case, now)), effective, &question, &decision);
             (200, json!({"data": data, "error": null, "meta": null}))
         }
         Err(issues) => (400, json!({"data": null, "error": "…", "meta": {"code": "invalid_body", "issues": issues}})),
@@ -89,11 +89,18 @@ fn facts(case: &Case, now: UtcMillis) -> Facts {
 }
 
 fn effective_of(case: &Case, plan: &Plan, limit_key: &LimitKey, now: UtcMillis) -> Effective {
-    let tier = &plan.tiers[case.org.tier.as_str()];
+    let tier = &plan.tiers[tier_of(case, now).as_str()];
     let numbered = case.org.overrides.iter().enumerate();
     let overrides: Vec<Override> = numbered.map(|(number, posted)| override_of(plan, number, posted)).collect();
     let of_this_key = overrides.iter().filter(|candidate| candidate.limit_key == limit_key.name);
-    effective(limit_key.default, tier.limits.get(&limit_key.name).copied(), of_this_key, now)
+    effective(limit_key.default, tier.value_of(&limit_key.name, now), of_this_key, now)
+}
+
+/// The tier that the org was given, or the last that has begun.
+fn tier_of(case: &Case, now: UtcMillis) -> String {
+    let scheduled = case.org.scheduled.iter().map(|step| (step["startsAt"].as_str(), step["tier"].as_str()));
+    let begun = scheduled.filter(|(starts_at, _)| named_time(starts_at.expect("a start")) <= now);
+    begun.last().map_or_else(|| case.org.tier.clone(), |(_, tier)| tier.expect("a tier").to_owned())
 }
 
 fn override_of(plan: &Plan, number: usize, posted: &Value) -> Override {
@@ -110,7 +117,13 @@ fn override_of(plan: &Plan, number: usize, posted: &Value) -> Override {
     }
 }
 
-fn rendered(case: &Case, limit_key: &LimitKey, effective: Effective, question: &Question, decision: &Decision) -> Value {
+fn rendered(
+    case: &Case,
+    (limit_key, tier): (&LimitKey, String),
+    effective: Effective,
+    question: &Question,
+    decision: &Decision,
+) -> Value {
     let resource = match question {
         Question::Add { resource, .. } => json!(resource),
         Question::Happen { .. } | Question::Read { .. } | Question::Clamp { .. } | Question::Have => Value::Null,
@@ -118,7 +131,7 @@ fn rendered(case: &Case, limit_key: &LimitKey, effective: Effective, question: &
     let mut answer = json!({
         "allowed": decision.refusal.is_none(), "decision": decision.refusal.as_ref().map_or("allowed", Refusal::code),
         "kind": limit_key.kind(), "org": case.org.id, "limitKey": limit_key.name, "resource": resource,
-        "tier": case.org.tier, "source": effective.source,
+        "tier": tier, "source": effective.source,
         "denial": decision.refusal.as_ref().map(Refusal::denial),
     });
     answer.as_object_mut().expect("an object").extend(figures(&limit_key.rule, &decision.detail));
