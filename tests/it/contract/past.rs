@@ -30,7 +30,7 @@ fn entitlements(org: &str, at: &str) -> String {
 /// The answer without what is not kept of usage.
 fn without_usage(answer: &Answer) -> (u16, Value) {
     let mut body = answer.body.clone();
-    for entitlement in body["data"]["entitlements"].as_array_mut().into_iter().flatten() {
+    for entitlement in body.pointer_mut("/data/entitlements").and_then(Value::as_array_mut).into_iter().flatten() {
         for field in ["current", "held", "remaining"] {
             entitlement[field] = Value::Null;
         }
