@@ -118,7 +118,9 @@ fn take_back(document: &mut Json, Undone { object, id, before }: Undone) {
     if object == Object::LimitKey.as_str() {
         put(document.get_mut("limitKeys"), &id, before);
     } else if object == Object::Tier.as_str() {
-        put(document.get_mut("tiers"), &id, before.map(without_values));
+        let tiers = document.get_mut("tiers");
+        let limits = tiers.as_ref().and_then(|tiers| tiers.get(&id)?.get("limits")).cloned();
+        put(tiers, &id, before.map(|tier| with_values(tier, limits)));
     } else if let Some((tier, limit_key)) = id.split_once('/') {
         let tier = document.get_mut("tiers").and_then(|tiers| tiers.get_mut(tier));
         put(tier.and_then(|tier| tier.get_mut("limits")), limit_key, before.map(limit));
@@ -134,11 +136,12 @@ fn put(place: Option<&mut Json>, name: &str, value: Option<Json>) {
     }
 }
 
-/// A tier's line as it stands in a document. Its values that changed with it have lines of their own.
-fn without_values(mut tier: Json) -> Json {
+/// A tier's line as it stands in a document, with the values that it has now: what changed of them has lines of its own.
+fn with_values(mut tier: Json, limits: Option<Json>) -> Json {
     let mut field = |name: &str| tier.get_mut(name).map(Json::take).unwrap_or_default();
     let fields = ["name", "description"].map(|name| (name.to_owned(), field(name)));
-    Json::Object(fields.into_iter().chain([("limits".to_owned(), Json::Object(Map::new()))]).collect())
+    let limits = limits.unwrap_or_else(|| Json::Object(Map::new()));
+    Json::Object(fields.into_iter().chain([("limits".to_owned(), limits)]).collect())
 }
 
 /// The line of a tier's value as it stands in a document: what is scheduled stands beside the value's own field.

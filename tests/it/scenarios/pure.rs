@@ -99,8 +99,8 @@ fn effective_of(case: &Case, plan: &Plan, limit_key: &LimitKey, now: UtcMillis) 
 /// The tier that the org was given, or the last that has begun.
 fn tier_of(case: &Case, now: UtcMillis) -> String {
     let scheduled = case.org.scheduled.iter().map(|step| (step["startsAt"].as_str(), step["tier"].as_str()));
-    let begun = scheduled.filter(|(starts_at, _)| named_time(starts_at.expect("a start")) <= now);
-    begun.last().map_or_else(|| case.org.tier.clone(), |(_, tier)| tier.expect("a tier").to_owned())
+    let begun = scheduled.rev().find(|(starts_at, _)| named_time(starts_at.expect("a start")) <= now);
+    begun.map_or_else(|| case.org.tier.clone(), |(_, tier)| tier.expect("a tier").to_owned())
 }
 
 fn override_of(plan: &Plan, number: usize, posted: &Value) -> Override {
