@@ -92,8 +92,8 @@ impl Receipts {
     }
 
     /// Notes a refusal, and says whether there was room.
-    pub fn note(&self, noted: Box<Noted>) -> bool {
-        self.0.try_send(Message::Noted(noted)).is_ok()
+    pub fn note(&self, noted: Noted) -> bool {
+        self.0.try_send(Message::Noted(Box::new(noted))).is_ok()
     }
 
     /// Waits until what was noted before is written, or could not be.

@@ -71,7 +71,7 @@ pub struct Telling {
 /// faster, tells nothing of what it was before.
 struct Beside {
     counted: Vec<(Arc<LimitKey>, &'static str)>,
-    receipts: Vec<Box<Noted>>,
+    receipts: Vec<Noted>,
 }
 
 impl Beside {
@@ -148,7 +148,7 @@ impl Telling {
         let id = self.id_of(place)?;
         let (operation, now) = (self.operation, self.now);
         let refused = Refused { id: &id, operation, now, org, revision, refusal, considered };
-        self.beside().receipts.push(Box::new(Noted::of(&refused)));
+        self.beside().receipts.push(Noted::of(&refused));
         Some(id)
     }
 
