@@ -79,6 +79,7 @@ impl Fixture {
             rule: rule(kind),
             per: Per::Org,
             default: base,
+            thresholds: None,
             description: String::new(),
             archived: None,
         };
