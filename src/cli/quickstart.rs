@@ -60,12 +60,16 @@ pub(super) async fn run(mut settings: ServeSettings, database: QuickstartDatabas
     let new = prepared?;
     drop(store);
     let started = server::start(&settings, &database.database_url).await?;
-    let service = Remote::own(started.running.address, admin_key.clone())?;
-    for (org, limit_key, current) in USAGE.into_iter().filter(|(org, ..)| new.contains(org)) {
-        service.reconcile(org, limit_key, current).await?;
-    }
-    say(&welcome(&format!("http://{}", started.running.address), &admin_key))?;
-    started.running.until_stopped().await
+    let (address, serving) = (started.running.address, started.running.until_stopped());
+    // It answers only while it is waited for.
+    let greeting = async {
+        let service = Remote::own(address, admin_key.clone())?;
+        for (org, limit_key, current) in USAGE.into_iter().filter(|(org, ..)| new.contains(org)) {
+            service.reconcile(org, limit_key, current).await?;
+        }
+        say(&welcome(&format!("http://{address}"), &admin_key))
+    };
+    tokio::try_join!(serving, greeting).map(drop)
 }
 
 /// Sees to it that there are the plan and the orgs. Answers which orgs are new.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpRequest, Responder, Route, guard, web};
 use futures_util::FutureExt;
-use utoipa::openapi::path::{HttpMethod, Operation, ParameterIn};
-use utoipa::openapi::{Components, Paths};
+use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterIn};
+use utoipa::openapi::{Components, Paths, RefOr};
 
 use super::document::{Describe, Description, Doc, NamedSchema, close};
 use super::error::ApiError;
@@ -81,7 +81,11 @@ struct Entry {
 
 impl Entry {
     fn takes_query(&self) -> bool {
-        self.operation.parameters.iter().flatten().any(|parameter| parameter.parameter_in == ParameterIn::Query)
+        let is_in_query = |parameter: &RefOr<Parameter>| match parameter {
+            RefOr::T(parameter) => parameter.parameter_in == ParameterIn::Query,
+            RefOr::Ref(_) => false,
+        };
+        self.operation.parameters.iter().flatten().any(is_in_query)
     }
 }
 

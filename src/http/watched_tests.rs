@@ -161,15 +161,17 @@ async fn an_answer_that_came_before_the_whole_request_is_not_lost() {
     let (mut answers, mut requests) = peer.into_split();
     let sending = tokio::spawn(async move { requests.write_all(&vec![0; 10_000_000]).await });
     assert_eq!(ours.read_u8().await.expect("its beginning"), 0);
-    let closing = tokio::spawn(async move {
+    let closing = async {
         ours.write_all(b"no").await?;
         ours.shutdown().await
-    });
-    timeout(LONG, sending).await.expect("an end").expect("no panic").expect("all of it is taken");
+    };
     let mut received = Vec::new();
-    timeout(LONG, answers.read_to_end(&mut received)).await.expect("an end").expect("no reset");
+    let all = async { tokio::join!(closing, sending, answers.read_to_end(&mut received)) };
+    let (closed, sent, read) = timeout(LONG, all).await.expect("an end");
+    closed.expect("closed");
+    sent.expect("no panic").expect("all of it is taken");
+    read.expect("no reset");
     assert_eq!(received, b"no");
-    timeout(LONG, closing).await.expect("an end").expect("no panic").expect("closed");
 }
 
 #[tokio::test]

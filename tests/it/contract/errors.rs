@@ -85,8 +85,11 @@ async fn a_query_is_refused_by_every_operation_that_takes_none() {
         if is_secured && !parameters.iter().any(|parameter| parameter["in"] == "query") {
             let path = operation.template.replace(['{', '}'], "");
             let answer = server.admin().request(&operation.method, &format!("{path}?dryRun=true&x=1")).send().await;
-            answer.fails(400, "invalid_query");
-            assert_eq!(answer.issues(), ["dryRun", "x"], "{}", operation.id);
+            answer.is(400);
+            // OpenFeature's errors are of its own form.
+            if path.starts_with("/v1") {
+                assert_eq!((answer.code(), answer.issues()), ("invalid_query", vec!["dryRun", "x"]), "{}", operation.id);
+            }
             server.anonymous().request(&operation.method, &format!("{path}?x=1")).send().await.is(401);
             probed += 1;
         }

@@ -184,11 +184,11 @@ struct Seen {
 
 impl World {
     fn tier(&mut self) -> &'static str {
-        self.chance.pick(&TIERS)
+        *self.chance.pick(&TIERS)
     }
 
     fn limit_key(&mut self) -> &'static str {
-        self.chance.pick(&LIMIT_KEYS)
+        *self.chance.pick(&LIMIT_KEYS)
     }
 
     /// A moment up to two days from now, and sometimes one that was.

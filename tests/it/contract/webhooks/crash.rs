@@ -46,7 +46,7 @@ async fn a_killed_process_leaves_nothing_undelivered_and_nothing_out_of_order() 
     let mut turn = 0_usize;
     let receiver = Receiver::that(move |_| {
         turn += 1;
-        Reaction::Status(if turn % 7 == 0 { 500 } else { 200 })
+        Reaction::Status(if turn.is_multiple_of(7) { 500 } else { 200 })
     })
     .await;
     let (server, admin) = planned(setup()).await;
