@@ -38,7 +38,7 @@ use crate::http::{activity, edge, openapi, routes};
 use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
 use crate::ledger::Ledger;
-use crate::limiter::{Clock, Limiter, Windows};
+use crate::limiter::{Clock, Limiter, Place, Windows};
 use crate::snapshot::{CacheSizes, Directory, KnownOrg};
 use crate::store::commands::{CreateApiKey, NewSecret as SecretRecord};
 use crate::store::{Access, AnswerSizes, ServerSettings, Store, StoreError, StoreSettings};
@@ -114,10 +114,6 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     }
     let ledger = Ledger::start(store.clone(), settings.cache_counters, Arc::new(clock::now));
     let own = Limiter::new(settings.limiter_memory_mib.saturating_mul(MIB), Arc::new(clock::elapsed));
-    let limiter = match redis {
-        Some(place) => Windows::shared(own, place),
-        None => Windows::Own(own),
-    };
     let guard = guard(&settings.guard);
     let table = Arc::new(routes::table());
     let (receipts, noted) = Receipts::queue();
@@ -125,7 +121,7 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
     let service = Kept::keep(Service {
         store,
         ledger,
-        limiter,
+        limiter: windows(own, redis),
         guard,
         directory,
         verifier,
@@ -168,6 +164,13 @@ fn store_settings(settings: &ServeSettings) -> StoreSettings {
             deadline: Duration::from_millis(settings.server.database_deadline_ms),
             readers: settings.server.database_readers,
         },
+    }
+}
+
+fn windows(own: Limiter, redis: Option<Place>) -> Windows {
+    match redis {
+        Some(place) => Windows::shared(own, place),
+        None => Windows::Own(own),
     }
 }
 

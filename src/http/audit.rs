@@ -28,7 +28,7 @@ pub struct AuditView {
     at: UtcMillis,
     /// Who.
     actor: ActorView,
-    /// What was done: `create`, `update`, `delete`, `archive`, `ban`, `unban`, `rotate`, `revoke`.
+    /// What was done: `create`, `update`, `delete`, `archive`, `ban`, `unban`, `rotate`, `revoke`, `enable`, `disable`, `test`, `redeliver`.
     action: String,
     /// The kind of object: `limitKey`, `tier`, `tierLimit`, `org`, `override`, `user`, `scope`, `apiKey`, `removedEndpoint`, `webhook`.
     object: String,

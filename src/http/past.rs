@@ -1,7 +1,10 @@
 //! How things were at a moment: read out of the log, and answered by the very rules of the present with the moment as the clock.
 
+use std::time::Duration;
+
 use deserr::Deserr;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use super::error::ApiError;
@@ -13,7 +16,7 @@ use crate::domain::names::OrgId;
 use crate::domain::plan::Plan;
 use crate::domain::time::UtcMillis;
 use crate::snapshot::{Catalogue, KnownOrg};
-use crate::store::{OrgFacts, Past};
+use crate::store::{OrgFacts, Past, StoreError};
 use crate::wire::plan::PlanDocument;
 use crate::wire::{Issues, logged};
 
@@ -21,6 +24,8 @@ use crate::wire::{Issues, logged};
 /// reads the catalogue, at most one line of the log for each thing that has changed since, and of the catalogue's lines since the
 /// moment the index.
 static TURN: Semaphore = Semaphore::const_new(1);
+/// How long one waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A moment.
 #[derive(Debug, Deserr, IntoParams)]
@@ -36,10 +41,15 @@ pub struct At {
 }
 
 async fn look(service: &Service, at: UtcMillis, org: Option<&OrgId>) -> Result<(Past, Plan), ApiError> {
-    let _turn = TURN.acquire().await.map_err(|_| ApiError::Internal)?;
+    let turn = timeout(PATIENCE, TURN.acquire()).await.map_err(|_| busy())?;
+    let _turn = turn.map_err(|_| ApiError::Internal)?;
     let mut past = service.store.past(at, clock::now(), org).await?;
     let plan = PlanDocument::read(past.document.take(), &Plan::default(), at).map_err(|issues| unreadable(&issues))?;
     Ok((past, plan))
+}
+
+fn busy() -> ApiError {
+    StoreError::Unavailable("Others are looking back at the moment".to_owned()).into()
 }
 
 fn unreadable(issues: &[Issue]) -> ApiError {

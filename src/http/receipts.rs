@@ -91,6 +91,11 @@ impl Receipts {
         (Self(sender), Queue(receiver))
     }
 
+    /// Whether there is no room for another one.
+    pub fn is_full(&self) -> bool {
+        self.0.capacity() == 0
+    }
+
     /// Notes a refusal, and says whether there was room.
     pub fn note(&self, noted: Noted) -> bool {
         self.0.try_send(Message::Noted(Box::new(noted))).is_ok()

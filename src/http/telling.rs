@@ -72,11 +72,13 @@ pub struct Telling {
 struct Beside {
     counted: Vec<(Arc<LimitKey>, &'static str)>,
     receipts: Vec<Noted>,
+    /// Receipts for which there was no room.
+    dropped: usize,
 }
 
 impl Beside {
     const fn new() -> Self {
-        Self { counted: Vec::new(), receipts: Vec::new() }
+        Self { counted: Vec::new(), receipts: Vec::new(), dropped: 0 }
     }
 }
 
@@ -146,6 +148,12 @@ impl Telling {
         considered: Option<&Considered<'_>>,
     ) -> Option<RecordId> {
         let id = self.id_of(place)?;
+        // What there is no room for costs nothing more.
+        if self.service.receipts.is_full() {
+            let mut beside = self.beside();
+            beside.dropped = beside.dropped.saturating_add(1);
+            return Some(id);
+        }
         let (operation, now) = (self.operation, self.now);
         let refused = Refused { id: &id, operation, now, org, revision, refusal, considered };
         self.beside().receipts.push(Noted::of(&refused));
@@ -164,9 +172,12 @@ impl Telling {
 
     /// The answer is given: what was noted beside it is so.
     pub fn tell(&self) {
-        let Beside { counted, receipts } = std::mem::replace(&mut *self.beside(), Beside::new());
+        let Beside { counted, receipts, dropped } = std::mem::replace(&mut *self.beside(), Beside::new());
         for (limit_key, outcome) in counted {
             self.service.metrics.decided(&limit_key, outcome, self.now);
+        }
+        if dropped > 0 {
+            self.service.metrics.receipts_dropped(dropped);
         }
         for receipt in receipts {
             if !self.service.receipts.note(receipt) {

@@ -362,7 +362,7 @@ pub async fn disable(
     writer: Writer<Once>,
     body: OptionalBody<EmptyBody>,
 ) -> Result<Changed<WebhookView>, ApiError> {
-    let command = DisableWebhook { id: path.0, because: Because::Admin };
+    let command = DisableWebhook { id: path.0, because: Because::Admin, url: None };
     writer.run(&permit, &body.0.bytes, command, View::changed).await
 }
 

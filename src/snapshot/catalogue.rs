@@ -129,18 +129,18 @@ impl Catalogue {
 
     /// The value that applies to an org.
     pub fn effective(&self, org: &KnownOrg, limit_key: &LimitKey, now: UtcMillis) -> Effective {
-        self.grounds(org, limit_key, now).1
+        let value = self.limit(org.tier, &limit_key.name).map(|limit| limit.at(now));
+        let overrides = org.overrides().iter().filter(|candidate| candidate.limit_key == limit_key.name);
+        effective(limit_key.default, value, overrides, now)
     }
 
     /// The same, with what the org's tier says. The org is known as it is at `now`.
     pub fn grounds(&self, org: &KnownOrg, limit_key: &LimitKey, now: UtcMillis) -> (Said, Effective) {
         let limit = self.limit(org.tier, &limit_key.name);
         let value = limit.map(|limit| limit.at(now));
-        let overrides = org.overrides().iter().filter(|candidate| candidate.limit_key == limit_key.name);
-        let effective = effective(limit_key.default, value, overrides, now);
         let is_steady = org.scheduled().is_empty() && limit.is_none_or(|limit| limit.scheduled.is_empty());
         let turns = if is_steady { Vec::new() } else { self.turns(org, &limit_key.name) };
-        (Said { value, turns }, effective)
+        (Said { value, turns }, self.effective(org, limit_key, now))
     }
 
     /// What changes by itself of what the org's tier says: at each moment that the org has another tier, or its tier another value.

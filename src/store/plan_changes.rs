@@ -144,7 +144,7 @@ async fn in_use(db: &impl ConnectionTrait, changes: &[Change]) -> Result<Vec<Iss
 pub(super) async fn tier_user(db: &impl ConnectionTrait, name: &TierName) -> Result<Option<String>, StoreError> {
     let orgs = org::Entity::find().filter(org::Column::Tier.eq(name.as_str())).order_by_asc(org::Column::Id).limit(1);
     if let Some(org) = orgs.one(db).await? {
-        return Ok(Some(format!("the org {} has it", org.id)));
+        return Ok(Some(format!("the org {} is assigned it", org.id)));
     }
     let scheduled = org_schedule::Entity::find().filter(org_schedule::Column::Tier.eq(name.as_str()));
     let scheduled = scheduled.order_by_asc(org_schedule::Column::Org).limit(1);

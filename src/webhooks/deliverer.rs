@@ -67,6 +67,10 @@ pub struct Deliverer {
     sending: JoinSet<Attempt>,
     /// What is not written down yet.
     done: Vec<Attempt>,
+    /// Endpoints that are to be told nothing any more: why, and which address deserved it, if one did.
+    ending: Vec<(RecordId, Because, Option<String>)>,
+    /// When to look again whether there is room for what could not be written down.
+    room_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -112,6 +116,8 @@ impl Deliverer {
             surveyed: None,
             sending: JoinSet::new(),
             done: Vec::new(),
+            ending: Vec::new(),
+            room_at: None,
         }
     }
 
@@ -192,17 +198,15 @@ impl Deliverer {
 
     /// Writes down what happened for whom it concerns; says how soon it has to go on, if it has to.
     async fn plan(&mut self, now: UtcMillis) -> Result<Option<Duration>, StoreError> {
-        if !self.plans {
+        let is_time = self.room_at.is_some_and(|at| at <= Instant::now());
+        if !self.plans && !is_time {
             return Ok(None);
         }
         let planned = self.store.plan_deliveries(now).await?;
-        self.plans = planned.has_more || planned.is_full;
+        self.plans = planned.has_more;
+        self.room_at = if planned.is_full { Instant::now().checked_add(RETRY) } else { None };
         self.desks.look_everywhere();
-        Ok(match (planned.has_more, planned.is_full) {
-            (true, _) => Some(Duration::ZERO),
-            (false, true) => Some(RETRY),
-            (false, false) => None,
-        })
+        Ok(planned.has_more.then_some(Duration::ZERO))
     }
 
     async fn send_what_is_due(&mut self, now: UtcMillis) -> Result<(), StoreError> {
@@ -262,29 +266,31 @@ impl Deliverer {
 
     /// Writes down what became of tries. What cannot be written down is kept until it can.
     async fn settle(&mut self) -> Result<(), StoreError> {
-        if self.done.is_empty() {
-            return Ok(());
-        }
-        let failing = self.store.settle_deliveries(self.done.clone()).await?;
-        let gone: Vec<RecordId> =
-            self.done.iter().filter(|attempt| attempt.next == Next::Gone).map(|attempt| attempt.webhook.clone()).collect();
-        for Attempt { webhook, delivery, .. } in std::mem::take(&mut self.done) {
-            self.desks.done(&webhook, &delivery);
-        }
-        for (ids, because) in [(gone, Because::Gone), (failing, Because::Failing)] {
-            for id in ids {
-                self.disable(id, because).await?;
+        if !self.done.is_empty() {
+            let failing = self.store.settle_deliveries(self.done.clone()).await?;
+            for Attempt { webhook, delivery, url, next, .. } in std::mem::take(&mut self.done) {
+                self.desks.done(&webhook, &delivery);
+                if next == Next::Gone {
+                    self.ending.push((webhook, Because::Gone, Some(url)));
+                }
             }
+            self.ending.extend(failing.into_iter().map(|id| (id, Because::Failing, None)));
+        }
+        // What cannot be ended now is ended at the next turn.
+        while let Some((id, because, url)) = self.ending.last().cloned() {
+            self.disable(id, because, url).await?;
+            self.ending.pop();
         }
         Ok(())
     }
 
-    async fn disable(&mut self, id: RecordId, because: Because) -> Result<(), StoreError> {
+    async fn disable(&mut self, id: RecordId, because: Because, url: Option<String>) -> Result<(), StoreError> {
         self.desks.0.remove(&id);
+        self.reload_at = Some(UtcMillis::new(0));
         tracing::warn!(webhook = %id, reason = because.as_str(), "a webhook is disabled");
         let context =
             WriteContext { actor: Actor::Service, now: (self.clock)(), request_id: None, expected: Expected::default() };
-        match self.store.run(context, DisableWebhook { id, because }).await {
+        match self.store.run(context, DisableWebhook { id, because, url }).await {
             // It may have been deleted meanwhile.
             Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
@@ -336,6 +342,7 @@ impl Sent {
         Attempt {
             delivery: due.id,
             webhook,
+            url: self.url,
             attempts_before: due.attempts,
             at,
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -45,6 +45,10 @@ pub fn checked_url(text: &str, allowed: &Allowed) -> Result<Url, Invalid> {
     if text.len() > MAX_URL {
         return Err(Invalid::new(format!("must have at most {MAX_URL} bytes")));
     }
+    // The parser would take them out or encode them; what is kept is what was written.
+    if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
+        return Err(form());
+    }
     let url = Url::parse(text).map_err(|_| form())?;
     let has_credentials = !url.username().is_empty() || url.password().is_some();
     if !matches!(url.scheme(), "http" | "https") || has_credentials || url.fragment().is_some() {

@@ -68,6 +68,9 @@ fn only_http_to_a_host_without_credentials_is_an_address() {
         "https://user@example.com/",
         "https://user:password@example.com/",
         "https://example.com/#fragment",
+        " https://example.com/",
+        "https://example.com/a\u{0}",
+        "https://example.com/a\tb",
         "https://",
         &format!("https://example.com/{}", "x".repeat(2_048)),
     ] {

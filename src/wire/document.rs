@@ -8,33 +8,45 @@ use serde_json::{Map, Value as Json};
 
 use crate::domain::issue::Issue;
 
+/// More findings than this help nobody.
+const MAX_REPEATED: usize = 50;
+/// So much is shown of a name.
+const SHOWN: usize = 64;
+
 /// Reads a document, or says what is wrong with it.
 ///
 /// Errors: it is not JSON, or fields are given more than once; each of them is named.
 pub fn read(bytes: &[u8]) -> Result<Json, Vec<Issue>> {
     let mut repeated = Vec::new();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let read = Place { path: String::new(), repeated: &mut repeated }.deserialize(&mut deserializer);
+    let read = Place { at: &At::Root, repeated: &mut repeated }.deserialize(&mut deserializer);
     let document = read.and_then(|document| deserializer.end().map(|()| document));
     let document = document.map_err(|error| vec![Issue::new("", format!("is not valid JSON: {error}"))])?;
     if repeated.is_empty() { Ok(document) } else { Err(repeated) }
 }
 
-/// Where a value stands, and what was found to be given more than once.
-struct Place<'a> {
-    path: String,
-    repeated: &'a mut Vec<Issue>,
+/// Where a value stands. It is written only for what is wrong: a large document has many places.
+enum At<'a> {
+    Root,
+    Field(&'a At<'a>, &'a str),
+    Item(&'a At<'a>, usize),
 }
 
-impl Place<'_> {
-    fn field(&mut self, name: &str) -> Place<'_> {
-        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
-        Place { path, repeated: self.repeated }
+impl At<'_> {
+    fn path(&self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Field(Self::Root, name) => name.chars().take(SHOWN).collect(),
+            Self::Field(object, name) => format!("{}.{}", object.path(), name.chars().take(SHOWN).collect::<String>()),
+            Self::Item(array, number) => format!("{}[{number}]", array.path()),
+        }
     }
+}
 
-    fn item(&mut self, number: usize) -> Place<'_> {
-        Place { path: format!("{}[{number}]", self.path), repeated: self.repeated }
-    }
+/// A value to be read, and what was found to be given more than once.
+struct Place<'a> {
+    at: &'a At<'a>,
+    repeated: &'a mut Vec<Issue>,
 }
 
 impl<'de> DeserializeSeed<'de> for Place<'_> {
@@ -80,23 +92,25 @@ impl<'de> Visitor<'de> for Place<'_> {
         Ok(value.into())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Json, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(self.item(values.len()))? {
+        loop {
+            let at = At::Item(self.at, values.len());
+            let Some(value) = items.next_element_seed(Place { at: &at, repeated: self.repeated })? else { break };
             values.push(value);
         }
         Ok(values.into())
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<Json, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Json, A::Error> {
         let mut values = Map::new();
         while let Some(name) = fields.next_key::<String>()? {
-            let mut place = self.field(&name);
-            if values.contains_key(&name) {
-                let path = std::mem::take(&mut place.path);
-                place.repeated.push(Issue::new(path, "is given more than once"));
+            let at = At::Field(self.at, &name);
+            if values.contains_key(&name) && self.repeated.len() < MAX_REPEATED {
+                self.repeated.push(Issue::new(at.path(), "is given more than once"));
             }
-            values.insert(name, fields.next_value_seed(place)?);
+            let value = fields.next_value_seed(Place { at: &at, repeated: self.repeated })?;
+            values.insert(name, value);
         }
         Ok(values.into())
     }
@@ -122,6 +136,15 @@ mod tests {
         assert_eq!(paths, ["org", "items[1].x.y", "org"]);
         assert!(issues.iter().all(|issue| issue.message == "is given more than once"), "{issues:?}");
         assert_eq!(read(br#"{"a":{"x":1},"b":{"x":1}}"#), Ok(json!({"a": {"x": 1}, "b": {"x": 1}})));
+    }
+
+    #[test]
+    fn however_much_is_given_twice_little_is_said_of_it() {
+        let name = "x".repeat(100_000);
+        let text = format!(r#"{{"{name}":{{{}"a":0}}}}"#, r#""a":0,"#.repeat(90_000));
+        let issues = read(text.as_bytes()).expect_err("very many");
+        assert_eq!(issues.len(), MAX_REPEATED);
+        assert!(issues.iter().all(|issue| issue.path.len() < 100));
     }
 
     #[test]

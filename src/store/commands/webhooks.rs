@@ -107,6 +107,8 @@ pub struct DisableWebhook {
     pub id: RecordId,
     /// Why.
     pub because: Because,
+    /// Only if it is still there.
+    pub url: Option<String>,
 }
 
 impl Command for DisableWebhook {
@@ -114,7 +116,8 @@ impl Command for DisableWebhook {
 
     async fn apply(self, tx: &mut WriteTx) -> Result<Self::Output, StoreError> {
         let before = tx.target::<Webhook>(self.id.as_str()).await?;
-        if before.value.disabled.is_some() {
+        let has_moved = self.url.is_some_and(|url| url != before.value.url);
+        if before.value.disabled.is_some() || has_moved {
             return Ok(before);
         }
         let disabled = Some(Disabled { at: tx.now(), because: self.because });

@@ -1,7 +1,7 @@
 //! The feed: events in the order of their numbers.
 
 use entity::event::{Column, Entity, Model};
-use entity::event_feed;
+use entity::{event_feed, webhook_progress};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
 };
@@ -100,6 +100,9 @@ impl Store {
                 count = count.saturating_add(1);
             }
             if let Some(end) = end {
+                // Held first by whoever touches deliveries.
+                let progress = webhook_progress::Entity::find().order_by_asc(webhook_progress::Column::Webhook);
+                progress.lock_exclusive().all(lane.db()).await?;
                 for sql in [FORGET, FORGET_DELIVERIES, NOTE_FORGOTTEN] {
                     lane.db().execute_raw(Statement::from_sql_and_values(backend, sql, [end.into()])).await?;
                 }

@@ -127,6 +127,8 @@ pub struct Attempt {
     pub delivery: RecordId,
     /// At which endpoint.
     pub webhook: RecordId,
+    /// Where that was.
+    pub url: String,
     /// How often it had been tried before.
     pub attempts_before: u64,
     /// When it began.

@@ -222,7 +222,7 @@ async fn what_is_in_use_is_not_pruned_through_a_service() {
     apply(&asking, "plan.yaml", PLAN);
     server.admin().put_org("acme", "free").await.is(201);
     let sentence = failure(&asking, &["catalog", "apply", "--prune", &path_of(&asking, "empty.yaml", "{}")]);
-    assert!(sentence.contains("tiers.free: cannot be deleted: the org acme has it"), "{sentence}");
+    assert!(sentence.contains("tiers.free: cannot be deleted: the org acme is assigned it"), "{sentence}");
 }
 
 #[tokio::test]

@@ -156,7 +156,9 @@ async fn the_first_answer_to_a_taking_is_repeated_whatever_became_of_the_catalog
         answers
     };
     let too_early = ask("early").await;
-    too_early.iter().for_each(|answer| drop(answer.fails(404, "not_found")));
+    for answer in &too_early {
+        answer.fails(404, "not_found");
+    }
     admin.put_tier("free").await.is(201);
     admin.put_limit_key("seats", json!({"kind": "count", "default": {"max": 9}})).await.is(201);
     admin.put_org("acme", "free").await.is(201);
@@ -169,7 +171,9 @@ async fn the_first_answer_to_a_taking_is_repeated_whatever_became_of_the_catalog
     for (first, again) in in_time.iter().zip(ask("in-time").await) {
         assert_eq!((again.status, &again.text, is_replay(&again)), (first.status, &first.text, true));
     }
-    ask("late").await.iter().for_each(|answer| drop(answer.fails(410, "gone")));
+    for answer in ask("late").await {
+        answer.fails(410, "gone");
+    }
 }
 
 #[tokio::test]

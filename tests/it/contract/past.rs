@@ -184,11 +184,11 @@ struct Seen {
 
 impl World {
     fn tier(&mut self) -> &'static str {
-        *self.chance.pick(&TIERS)
+        TIERS[self.chance.index(TIERS.len())]
     }
 
     fn limit_key(&mut self) -> &'static str {
-        *self.chance.pick(&LIMIT_KEYS)
+        LIMIT_KEYS[self.chance.index(LIMIT_KEYS.len())]
     }
 
     /// A moment up to two days from now, and sometimes one that was.

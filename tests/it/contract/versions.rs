@@ -121,6 +121,15 @@ async fn what_has_an_id_is_changed_and_deleted_under_its_conditions() {
     on(&admin, "DELETE", &path, ("If-Match", "\"0\""), &Value::Null).await.fails(412, "precondition_failed");
     on(&admin, "DELETE", &path, ("If-Match", made.etag()), &Value::Null).await.is(200);
 
+    let made = admin.post("/v1/admin/webhooks", json!({"url": "https://example.com/hook"})).await;
+    let path = format!("/v1/admin/webhooks/{}", made.is(201).text_at("/data/id"));
+    assert_eq!(admin.get(&path).await.etag(), made.etag());
+    let patched = on(&admin, "PATCH", &path, ("If-Match", made.etag()), &json!({"description": "Billing"})).await;
+    assert_ne!(patched.is(200).etag(), made.etag());
+    on(&admin, "PATCH", &path, ("If-Match", made.etag()), &json!({"description": ""})).await.fails(412, "precondition_failed");
+    on(&admin, "DELETE", &path, ("If-Match", made.etag()), &Value::Null).await.fails(412, "precondition_failed");
+    on(&admin, "DELETE", &path, ("If-Match", patched.etag()), &Value::Null).await.is(200);
+
     let made = admin.post("/v1/admin/removed-endpoints", json!({"method": "GET", "path": "/x"})).await;
     let path = format!("/v1/admin/removed-endpoints/{}", made.is(201).text_at("/data/id"));
     on(&admin, "DELETE", &path, ("If-Match", "\"0\""), &Value::Null).await.fails(412, "precondition_failed");
@@ -171,6 +180,8 @@ async fn every_conditional_operation_of_the_document_is_looked_at() {
         "deleteApiKey",
         "deleteOverride",
         "deleteRemovedEndpoint",
+        "patchWebhook",
+        "deleteWebhook",
         "putCatalog",
     ];
     let known = resources().into_iter().flat_map(|resource| resource.operations).copied().chain(with_ids).collect();

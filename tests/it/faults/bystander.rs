@@ -66,7 +66,8 @@ async fn ask(actor: Actor, slowest: Arc<AtomicU64>) {
         let due = pace.tick().await.into_std();
         let question = json!({"org": PROBE, "limitKey": "seats", "current": 1});
         let (livez, check) = tokio::join!(actor.get("/livez"), actor.check(question));
-        (livez.is(200), check.is(200));
+        livez.is(200);
+        check.is(200);
         actor.post("/v1/consume", taking(PROBE, "seats", 1)).await.is(200);
         // From when it was to be asked: a test that gets no turn is the machine's doing as well.
         let took = Instant::now().saturating_duration_since(due);

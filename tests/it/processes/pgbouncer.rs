@@ -1,4 +1,4 @@
-//! PgBouncer on the way: its pools hand the connections of PostgreSQL round, and drop what a session is set to. Plimsoll says so, and
+//! `PgBouncer` on the way: its pools hand the connections of PostgreSQL round, and drop what a session is set to. Plimsoll says so, and
 //! does not start.
 
 use std::fs;
@@ -15,7 +15,7 @@ use crate::harness::{Plimsoll, Postgres, Setup};
 
 /// Where Debian has it, which is in root's path only.
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
-/// The user that PostgreSQL runs as: PgBouncer does not run as root either.
+/// The user that PostgreSQL runs as: `PgBouncer` does not run as root either.
 const OPERATOR: &str = "postgres";
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -69,7 +69,7 @@ fn file(folder: &Path, name: &str, text: &str) -> String {
     path.display().to_string()
 }
 
-/// What it says when it does not start through a PgBouncer with these settings.
+/// What it says when it does not start through a `PgBouncer` with these settings.
 fn refused_through(more: &str) -> String {
     let postgres = Postgres::start();
     let pooler = PgBouncer::before(&postgres, more);

@@ -9,10 +9,12 @@ use super::{ban, first_times, made, planned, setup};
 use crate::harness::{Actor, Plimsoll, Reaction, Received, Receiver};
 
 const ORGS: usize = 6;
+/// What happens to each in a round: more than is delivered before the server is killed, and no more than is delivered soon after.
+const HAPPENINGS: usize = 30;
 
-/// Bans and unbans until the server is gone.
+/// Bans and unbans until enough has happened or the server is gone.
 async fn make_events(actor: Actor, org: String) {
-    for round in 0.. {
+    for round in 0..HAPPENINGS {
         let what = if round % 2 == 0 { "ban" } else { "unban" };
         let request = actor.request("POST", &format!("/v1/admin/orgs/{org}/{what}")).json(&json!({}));
         if request.try_send().await.is_none() {
