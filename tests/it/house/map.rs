@@ -53,7 +53,7 @@ pub(super) const LAYERS: &[Layer] = &[
     layer(
         "cli",
         &["by_hand", "clock", "config", "domain", "http", "identity", "server", "store", "telemetry", "wire"],
-        &["clap", "reqwest", "secrecy", "serde_json", "tokio", "yaml_serde"],
+        &["clap", "reqwest", "secrecy", "serde_json", "tokio", "tracing", "yaml_serde"],
     ),
     layer("lib", &[], &[]),
     layer("main", &[], &["mimalloc"]),
