@@ -2,9 +2,9 @@
 //!
 //! The copy gets its name when it is whole and was looked at. Until then it stands beside it under a name that says so.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
@@ -14,6 +14,10 @@ use super::{Access, OpenError, Store, open};
 
 /// The owner's alone: a database holds the hashes of keys.
 const MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// How often the directory of a copy is emptied before it is left: SQLite makes two files in it, and each but once.
+const REMOVALS: usize = 16;
 
 /// Why there is no copy. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
@@ -41,10 +45,10 @@ impl Store {
         let target = new_target(target)?;
         let store = Self::open(url, Access::ReadOnly).await?;
         let partial = Partial::beside(&target).map_err(|error| problem(&target, failed(&error)))?;
-        let copied = store.copy_to(&partial.0).await;
+        let copied = store.copy_to(&partial.file).await;
         let closed = store.0.reader.close().await;
         copied.and(closed).map_err(|error| problem(&target, failed(&error)))?;
-        examine(&partial.0).await.map_err(|sentence| problem(&target, sentence))?;
+        examine(&partial.file).await.map_err(|sentence| problem(&target, sentence))?;
         partial.publish(&target).map_err(|error| problem(&target, failed(&error)))
     }
 
@@ -77,33 +81,53 @@ fn new_target(target: &Path) -> Result<PathBuf, BackupError> {
     }
 }
 
-/// A file that is not whole yet. Dropped, it is removed.
-struct Partial(PathBuf);
+/// A directory of its own for a file that is not whole yet, and for what SQLite puts beside it. Dropped, it is removed.
+struct Partial {
+    directory: PathBuf,
+    file: PathBuf,
+}
 
 impl Partial {
     fn beside(target: &Path) -> io::Result<Self> {
         let mut name = target.as_os_str().to_owned();
         name.push(format!(".{}.partial", Uuid::now_v7().simple()));
-        let partial = Self(PathBuf::from(name));
-        OpenOptions::new().write(true).create_new(true).mode(MODE).open(&partial.0)?;
+        let directory = PathBuf::from(name);
+        let partial = Self { file: directory.join("copy.db"), directory };
+        DirBuilder::new().mode(DIRECTORY_MODE).create(&partial.directory)?;
+        OpenOptions::new().write(true).create_new(true).mode(MODE).open(&partial.file)?;
         Ok(partial)
     }
 
     /// Gives it its name, unless there is a file of that name by now, and says how many bytes it has.
     fn publish(self, target: &Path) -> io::Result<u64> {
-        let file = File::open(&self.0)?;
+        let file = File::open(&self.file)?;
         file.sync_all()?;
-        fs::hard_link(&self.0, target)?;
-        fs::remove_file(&self.0)?;
+        fs::hard_link(&self.file, target)?;
+        self.remove()?;
         File::open(target.parent().unwrap_or_else(|| Path::new("/")))?.sync_all()?;
         Ok(file.metadata()?.len())
+    }
+
+    /// Takes it away for good: a statement that is still at work makes its files anew while they are removed, but none in a
+    /// directory that is gone.
+    fn remove(&self) -> io::Result<()> {
+        for _ in 1..REMOVALS {
+            match fs::remove_dir_all(&self.directory) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) => {}
+                ended => return ended,
+            }
+            if !self.directory.exists() {
+                return Ok(());
+            }
+        }
+        fs::remove_dir_all(&self.directory)
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
         // When it has got its name, it is there no more.
-        fs::remove_file(&self.0).ok();
+        self.remove().ok();
     }
 }
 
