@@ -25,7 +25,6 @@ use crate::config::{GuardSettings, ServeSettings};
 use crate::domain::api_key::{ApiKey, OwnRates};
 use crate::domain::names::RecordId;
 use crate::domain::scope::Scopes;
-use crate::http::docs::OpenapiFile;
 use crate::http::event_stream::Streams;
 use crate::http::guard::{Guard, Limits};
 use crate::http::receipts::{self, Kept as ReceiptsKept, Receipts};
@@ -34,7 +33,7 @@ use crate::http::service::{App as Kept, BootstrapKey, Service};
 use crate::http::source::TrustedProxies;
 use crate::http::unparsed::Connection;
 use crate::http::watched::{Patience, Watched};
-use crate::http::{activity, edge, openapi, routes};
+use crate::http::{activity, edge, routes};
 use crate::identity::jwt::JwtVerifier;
 use crate::identity::secret::{NewSecret, hash_of};
 use crate::ledger::Ledger;
@@ -128,7 +127,6 @@ pub async fn start(settings: &ServeSettings, database_url: &str) -> Result<Start
         unregistered: settings.default_tier.as_ref().map(KnownOrg::of_tier),
         bootstrap: admin_key.as_ref().map(bootstrap).transpose()?,
         metrics,
-        openapi_file: OpenapiFile::new(openapi::text(&table)),
         receipts,
         older_rate_headers: settings.x_ratelimit_headers,
         streams: Streams::default(),

@@ -11,7 +11,6 @@ use tempfile::TempDir;
 use super::*;
 use crate::domain::api_key::OwnRates;
 use crate::domain::names::RecordId;
-use crate::http::docs::OpenapiFile;
 use crate::http::guard::{Guard, Limits};
 use crate::http::service::BootstrapKey;
 use crate::http::source::TrustedProxies;
@@ -64,7 +63,6 @@ async fn service(dir: &TempDir) -> Service {
         unregistered: None,
         bootstrap: None,
         metrics: Metrics::start().expect("metrics"),
-        openapi_file: OpenapiFile::new(String::new()),
         receipts: crate::http::receipts::Receipts::queue().0,
         older_rate_headers: false,
         streams: crate::http::event_stream::Streams::default(),

@@ -11,12 +11,12 @@ use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, REFERRER_POLICY,
 };
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, web};
 use sha2::{Digest, Sha256};
 use utoipa_swagger_ui::Config;
 
 use super::error::ApiError;
-use super::service::App;
+use super::{openapi, routes};
 
 /// Scripts, styles and requests of the page's own origin only. Swagger UI sets style attributes.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -105,23 +105,17 @@ fn files() -> &'static HashMap<&'static str, File> {
     })
 }
 
-/// `GET /openapi.json`
-pub async fn openapi(request: HttpRequest, service: App) -> HttpResponse {
-    service.openapi_file.respond(&request)
+/// The document of every operation. It is written when it is asked for first: most processes never are.
+fn document() -> &'static File {
+    static DOCUMENT: OnceLock<File> = OnceLock::new();
+    DOCUMENT.get_or_init(|| File::new(Bytes::from(openapi::text(&routes::table())), "application/json".to_owned()))
 }
 
-/// The document as a file that browsers keep.
-pub struct OpenapiFile(File);
-
-impl OpenapiFile {
-    /// Of the document's text.
-    pub fn new(document: String) -> Self {
-        Self(File::new(Bytes::from(document), "application/json".to_owned()))
-    }
-
-    fn respond(&self, request: &HttpRequest) -> HttpResponse {
-        self.0.respond(request)
-    }
+/// `GET /openapi.json`
+pub async fn openapi(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    // It takes some time to write: nobody else on this thread waits for it.
+    let file = web::block(document).await.map_err(|_| ApiError::Unavailable)?;
+    Ok(file.respond(&request))
 }
 
 /// `GET /docs`, which has relative links.

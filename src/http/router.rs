@@ -9,6 +9,7 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpRequest, Responder, Route, guard, web};
 use futures_util::FutureExt;
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterIn};
+use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{Components, Paths, RefOr};
 
 use super::document::{Describe, Description, Doc, NamedSchema, close};
@@ -69,23 +70,33 @@ pub fn readable() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
+/// What an operation is documented with: itself, the schemas that it speaks of, and which of them take no other fields.
+type Described = (Operation, Vec<NamedSchema>, Vec<String>);
+
 /// One operation: where it is served, how it is documented.
 struct Entry {
     method: Method,
     path: &'static str,
-    operation: Operation,
+    doc: &'static Doc,
+    /// Made anew each time: all of them together are some megabytes, which a process that is never asked for them does not keep.
+    describe: fn(&Method, &'static str, &'static Doc) -> Described,
     route: Box<dyn Fn() -> Route + Send + Sync>,
     /// Whether it answers every method, and every path that begins like its own.
     is_for_all: bool,
 }
 
 impl Entry {
+    fn described(&self) -> Described {
+        (self.describe)(&self.method, self.path, self.doc)
+    }
+
     fn takes_query(&self) -> bool {
         let is_in_query = |parameter: &RefOr<Parameter>| match parameter {
             RefOr::T(parameter) => parameter.parameter_in == ParameterIn::Query,
             RefOr::Ref(_) => false,
         };
-        self.operation.parameters.iter().flatten().any(is_in_query)
+        let (operation, ..) = self.described();
+        operation.parameters.iter().flatten().any(is_in_query)
     }
 }
 
@@ -93,13 +104,32 @@ impl Entry {
 #[derive(Default)]
 pub struct Table {
     entries: Vec<Entry>,
-    schemas: BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>>,
+}
+
+/// By their names, each once.
+type Schemas = BTreeMap<String, RefOr<Schema>>;
+
+/// What an operation says of itself, by its handler's arguments and by what it answers.
+fn described<Output: Describe, Args: Signature>(method: &Method, path: &'static str, doc: &'static Doc) -> Described {
+    let mut description = Description::new(method, path, doc);
+    Args::describe(&mut description);
+    Output::describe(&mut description);
+    description.finish()
+}
+
+fn add_schemas(all: &mut Schemas, schemas: Vec<NamedSchema>, strict: &[String]) {
+    for (name, mut schema) in schemas {
+        if strict.contains(&name) || name.ends_with("Body") || name.ends_with("Document") {
+            close(&mut schema);
+        }
+        all.insert(name, schema);
+    }
 }
 
 impl Table {
     /// Serves `handler` at `method` and `path`.
     #[must_use]
-    pub fn on<F, Args>(self, method: Method, path: &'static str, doc: &Doc, handler: F) -> Self
+    pub fn on<F, Args>(self, method: Method, path: &'static str, doc: &'static Doc, handler: F) -> Self
     where
         F: Handler<Args> + Send + Sync,
         Args: Signature + 'static,
@@ -118,7 +148,7 @@ impl Table {
     /// Serves `handler` at `path` for every method but TRACE. The document shows it under `GET`. A variable part at the end of the
     /// path holds all that follows.
     #[must_use]
-    pub fn any<F, Args>(self, path: &'static str, doc: &Doc, handler: F) -> Self
+    pub fn any<F, Args>(self, path: &'static str, doc: &'static Doc, handler: F) -> Self
     where
         F: Handler<Args> + Send + Sync,
         Args: Signature + 'static,
@@ -137,25 +167,12 @@ impl Table {
         mut self,
         method: Method,
         path: &'static str,
-        doc: &Doc,
+        doc: &'static Doc,
         route: Box<dyn Fn() -> Route + Send + Sync>,
     ) -> Self {
-        let mut description = Description::new(&method, path, doc);
-        Args::describe(&mut description);
-        Output::describe(&mut description);
-        let (operation, schemas, strict) = description.finish();
-        self.add_schemas(schemas, &strict);
-        self.entries.push(Entry { method, path, operation, route, is_for_all: false });
+        let describe = described::<Output, Args>;
+        self.entries.push(Entry { method, path, doc, describe, route, is_for_all: false });
         self
-    }
-
-    fn add_schemas(&mut self, schemas: Vec<NamedSchema>, strict: &[String]) {
-        for (name, mut schema) in schemas {
-            if strict.contains(&name) || name.ends_with("Body") || name.ends_with("Document") {
-                close(&mut schema);
-            }
-            self.schemas.insert(name, schema);
-        }
     }
 
     /// Serves every operation, and answers 405 with `Allow` for the other methods of its path.
@@ -194,12 +211,14 @@ impl Table {
 
     /// The operations as the document shows them, and the schemas that they speak of.
     pub fn describe(&self) -> (Paths, Components) {
-        let mut paths = Paths::new();
-        for Entry { method, path, operation, .. } in &self.entries {
-            paths.add_path_operation(*path, vec![documented(method)], operation.clone());
+        let (mut paths, mut schemas) = (Paths::new(), Schemas::new());
+        for entry in &self.entries {
+            let (operation, named, strict) = entry.described();
+            add_schemas(&mut schemas, named, &strict);
+            paths.add_path_operation(entry.path, vec![documented(&entry.method)], operation);
         }
         let mut components = Components::new();
-        components.schemas.extend(self.schemas.clone());
+        components.schemas.extend(schemas);
         (paths, components)
     }
 }

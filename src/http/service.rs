@@ -9,7 +9,6 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use subtle::ConstantTimeEq;
 
-use super::docs::OpenapiFile;
 use super::document::{Describe, Description};
 use super::error::ApiError;
 use super::event_stream::Streams;
@@ -46,8 +45,6 @@ pub struct Service {
     pub bootstrap: Option<BootstrapKey>,
     /// Counters of what happens.
     pub metrics: Metrics,
-    /// The OpenAPI document as it is served.
-    pub openapi_file: OpenapiFile,
     /// Receipts of refused takings.
     pub receipts: Receipts,
     /// Whether the older `X-RateLimit-*` headers are sent too.

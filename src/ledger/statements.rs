@@ -1,11 +1,10 @@
-//! Statements over many rows. The embedded database prepares each of a few fixed sizes once; a server takes the rows as arrays,
-//! one for each column, so that a statement is one whatever the number of rows.
+//! Statements over many rows. The embedded database is given them one by one; a server takes the rows as arrays, one for each
+//! column, so that a statement is one whatever the number of rows.
 
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
-/// Rows in one statement, largest first. 256 rows of 13 columns stay far below the parameters that a statement may have.
-const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
+use crate::store::many::{self, MAX_ROWS};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,20 +48,12 @@ impl Rows {
             return vec![Statement::from_sql_and_values(backend, self.sql_of_arrays(), arrays(self.columns, rows))];
         }
         let mut rows = rows.into_iter();
-        let mut statements = Vec::new();
-        for size in SIZES {
-            while rows.len() >= size {
-                let values: Vec<Value> = rows.by_ref().take(size).flatten().collect();
-                statements.push(Statement::from_sql_and_values(backend, self.sql_of_rows(size), values));
-            }
+        let mut statements = Vec::with_capacity(rows.len().div_ceil(MAX_ROWS));
+        while rows.len() > 0 {
+            let (given, values) = many::rows(self.columns.len(), rows.by_ref().take(MAX_ROWS));
+            statements.push(Statement::from_sql_and_values(backend, format!("{}{given}{}", self.before, self.after), values));
         }
         statements
-    }
-
-    /// Parameters that have a name, also a number, are looked up one by one in a list of all of them: these have none.
-    fn sql_of_rows(&self, size: usize) -> String {
-        let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
-        format!("{}VALUES {}{}", self.before, vec![row; size].join(", "), self.after)
     }
 
     fn sql_of_arrays(&self) -> String {
@@ -109,20 +100,24 @@ mod tests {
 
     #[test]
     fn a_statement_lists_its_rows() {
-        assert_eq!(PAIRS.sql_of_rows(1), "INSERT INTO t VALUES (?, ?) ON CONFLICT DO NOTHING");
-        assert_eq!(PAIRS.sql_of_rows(2), "INSERT INTO t VALUES (?, ?), (?, ?) ON CONFLICT DO NOTHING");
+        let rows = vec![vec![Value::from("a"), Value::BigInt(None)], vec![Value::from("b"), Value::from(7_i64)]];
+        let statements = PAIRS.statements(DbBackend::Sqlite, rows);
+        let [statement] = statements.as_slice() else { panic!("one statement: {statements:?}") };
+        let listed = "INSERT INTO t SELECT * FROM (VALUES (?, ?), (?, ?)) WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING";
+        assert_eq!(statement.sql, listed);
         let of_arrays = "INSERT INTO t SELECT c1, nullif(c2, 0) FROM unnest($1::text[], $2::bigint[]) AS given (c1, c2) \
                          ON CONFLICT DO NOTHING";
         assert_eq!(PAIRS.sql_of_arrays(), of_arrays);
     }
 
     #[test]
-    fn any_number_of_rows_is_cut_into_the_fixed_sizes_and_none_is_lost() {
+    fn any_number_of_rows_goes_into_as_few_statements_as_there_can_be_and_none_is_lost() {
         for count in [0_i64, 1, 3, 5, 255, 256, 700] {
             let rows = (0..count).map(|number| vec![Value::from(number), Value::from(number)]).collect();
             let statements = PAIRS.statements(DbBackend::Sqlite, rows);
-            let values: Vec<Value> =
-                statements.iter().flat_map(|statement| statement.values.clone().expect("values").0).collect();
+            assert_eq!(statements.len(), usize::try_from(count).expect("a count").div_ceil(MAX_ROWS));
+            let values = statements.iter().flat_map(|statement| statement.values.clone().expect("values").0);
+            let values: Vec<Value> = values.filter(|value| *value != Value::BigInt(None)).collect();
             let expected: Vec<Value> = (0..count).flat_map(|number| [Value::from(number), Value::from(number)]).collect();
             assert_eq!(values, expected);
         }

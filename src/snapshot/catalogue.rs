@@ -130,8 +130,7 @@ impl Catalogue {
     /// The value that applies to an org.
     pub fn effective(&self, org: &KnownOrg, limit_key: &LimitKey, now: UtcMillis) -> Effective {
         let value = self.limit(org.tier, &limit_key.name).map(|limit| limit.at(now));
-        let overrides = org.overrides().iter().filter(|candidate| candidate.limit_key == limit_key.name);
-        effective(limit_key.default, value, overrides, now)
+        effective_with(value, org, limit_key, now)
     }
 
     /// The same, with what the org's tier says. The org is known as it is at `now`.
@@ -140,7 +139,7 @@ impl Catalogue {
         let value = limit.map(|limit| limit.at(now));
         let is_steady = org.scheduled().is_empty() && limit.is_none_or(|limit| limit.scheduled.is_empty());
         let turns = if is_steady { Vec::new() } else { self.turns(org, &limit_key.name) };
-        (Said { value, turns }, self.effective(org, limit_key, now))
+        (Said { value, turns }, effective_with(value, org, limit_key, now))
     }
 
     /// What changes by itself of what the org's tier says: at each moment that the org has another tier, or its tier another value.
@@ -162,6 +161,12 @@ impl Catalogue {
         }
         turns
     }
+}
+
+/// The value that applies to an org whose tier says this.
+fn effective_with(said: Option<Value>, org: &KnownOrg, limit_key: &LimitKey, now: UtcMillis) -> Effective {
+    let overrides = org.overrides().iter().filter(|candidate| candidate.limit_key == limit_key.name);
+    effective(limit_key.default, said, overrides, now)
 }
 
 /// The first moment there is, and those at which a value changes by itself.

@@ -20,6 +20,7 @@ mod lane;
 mod lists;
 mod location;
 mod lock;
+pub mod many;
 mod on_server;
 mod once;
 mod open;

@@ -318,7 +318,8 @@ async fn open_writer(path: &Path) -> Result<DatabaseConnection, Trouble> {
 
 fn for_writing(path: &Path) -> SqliteConnectOptions {
     let options = options(path).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-    options.pragma("wal_autocheckpoint", LONGEST_LOG)
+    // What a statement would undo is kept in memory: usually it would be a file that is made and thrown away.
+    options.pragma("wal_autocheckpoint", LONGEST_LOG).pragma("temp_store", "MEMORY")
 }
 
 /// Another connection that writes, to a file that was opened before. An embedded database has one at a time.

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 
+use super::super::many::{self, MAX_ROWS};
 use super::super::once::{IdempotentCall, Recorded};
 use super::Place;
 use super::recent::hash_of;
@@ -15,9 +16,6 @@ const SIZES: [usize; 4] = [64, 16, 4, 1];
 /// The texts of one statement, for each of the sizes.
 pub(super) type Texts = LazyLock<[String; SIZES.len()]>;
 
-static INSERT: Texts = LazyLock::new(|| {
-    texts(|rows| format!("INSERT INTO answer ({COLUMNS}) VALUES {}", list("(?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)))
-});
 static SELECT: Texts =
     LazyLock::new(|| texts(|rows| format!("SELECT {COLUMNS} FROM answer WHERE seq IN ({})", list("?", rows))));
 static COUNT_UP: Texts = LazyLock::new(|| {
@@ -27,6 +25,7 @@ static COUNT_UP: Texts = LazyLock::new(|| {
 static COUNTS: Texts = LazyLock::new(|| {
     texts(|rows| format!("SELECT caller, records, since FROM answer_count WHERE caller IN ({})", list("?", rows)))
 });
+const ROW_COLUMNS: usize = 9;
 const COLUMNS: &str = "seq, created_at, caller, key_hash, fingerprint, status, is_sealed, headers, body";
 const PLACES: &str = "SELECT caller, key_hash, seq, created_at FROM answer WHERE seq >= ? ORDER BY seq LIMIT ?";
 const OLDEST: &str = "SELECT created_at FROM answer ORDER BY seq LIMIT 1";
@@ -85,7 +84,7 @@ impl Row {
         }
     }
 
-    fn values(self) -> [Value; 9] {
+    fn values(self) -> [Value; ROW_COLUMNS] {
         [
             self.seq.into(),
             self.created_at.into(),
@@ -128,10 +127,10 @@ fn written(headers: &[(String, String)]) -> Option<String> {
 
 /// Appends rows.
 pub(super) async fn insert(db: &impl ConnectionTrait, rows: Vec<Row>) -> Result<(), DbErr> {
-    let runs = runs(&INSERT, rows.len());
-    let mut rows = rows.into_iter();
-    for (text, size) in runs {
-        db.execute_raw(statement(text, rows.by_ref().take(size).flat_map(Row::values))).await?;
+    let mut rows = rows.into_iter().map(Row::values);
+    while rows.len() > 0 {
+        let (given, values) = many::rows(ROW_COLUMNS, rows.by_ref().take(MAX_ROWS));
+        db.execute_raw(statement(&format!("INSERT INTO answer ({COLUMNS}) {given}"), values)).await?;
     }
     Ok(())
 }
