@@ -9,6 +9,10 @@ use crate::domain::time::UtcMillis;
 
 /// The largest whole number that a structured field can hold (RFC 9651, 3.3.1).
 const LARGEST: u64 = 999_999_999_999_999;
+/// So many windows limit a usual request.
+const USUAL_WINDOWS: usize = 4;
+/// Room for two of them in a header.
+const USUAL_LENGTH: usize = 96;
 
 /// One window, as the headers speak of it.
 struct Policy<'a> {
@@ -47,10 +51,32 @@ impl<'a> Policy<'a> {
         }
     }
 
-    fn quoted(&self) -> String {
-        // A label is printable ASCII, so that two characters are all there is to escape.
-        format!("\"{}\"", self.name.replace('\\', "\\\\").replace('"', "\\\""))
+    /// Its name as a string of structured fields.
+    fn write_name(&self, text: &mut String) {
+        text.push('"');
+        for letter in self.name.chars() {
+            // A label is printable ASCII, so that two characters are all there is to escape.
+            if matches!(letter, '\\' | '"') {
+                text.push('\\');
+            }
+            text.push(letter);
+        }
+        text.push('"');
     }
+}
+
+/// A list of all of them: the name of each, and what follows it.
+fn list<const N: usize>(policies: &[Policy<'_>], parameters: impl Fn(&Policy<'_>) -> [(&'static str, u64); N]) -> String {
+    let mut text = String::with_capacity(USUAL_LENGTH);
+    for (place, policy) in policies.iter().enumerate() {
+        text.push_str(if place == 0 { "" } else { ", " });
+        policy.write_name(&mut text);
+        for (name, value) in parameters(policy) {
+            text.push_str(name);
+            text.push_str(&value.to_string());
+        }
+    }
+    text
 }
 
 /// The headers of a request that was decided. None when nothing limits it.
@@ -59,8 +85,8 @@ pub fn rate_headers<'a>(
     now: UtcMillis,
     has_older: bool,
 ) -> Vec<(&'static str, String)> {
-    let mut policies: Vec<Policy<'_>> = Vec::new();
-    let mut seen: Vec<&LimitKeyName> = Vec::new();
+    let mut policies: Vec<Policy<'_>> = Vec::with_capacity(USUAL_WINDOWS);
+    let mut seen: Vec<&LimitKeyName> = Vec::with_capacity(USUAL_WINDOWS);
     for (limit_key, decision) in decisions {
         // What every request takes comes first; the same window may be asked about once more.
         if !seen.contains(&&limit_key.name) {
@@ -72,10 +98,9 @@ pub fn rate_headers<'a>(
         return Vec::new();
     };
     let number = |quantity: Quantity| quantity.get().min(LARGEST);
-    let list = |item: &dyn Fn(&Policy<'_>) -> String| policies.iter().map(item).collect::<Vec<String>>().join(", ");
-    let of_policy = |policy: &Policy<'_>| format!("{};q={};w={}", policy.quoted(), number(policy.limit), policy.length);
-    let of_state = |policy: &Policy<'_>| format!("{};r={};t={}", policy.quoted(), number(policy.remaining), policy.reset);
-    let mut headers = vec![("RateLimit-Policy", list(&of_policy)), ("RateLimit", list(&of_state))];
+    let of_policy = |policy: &Policy<'_>| [(";q=", number(policy.limit)), (";w=", policy.length)];
+    let of_state = |policy: &Policy<'_>| [(";r=", number(policy.remaining)), (";t=", policy.reset)];
+    let mut headers = vec![("RateLimit-Policy", list(&policies, of_policy)), ("RateLimit", list(&policies, of_state))];
     if has_older {
         headers.push(("X-RateLimit-Limit", tightest.limit.get().to_string()));
         headers.push(("X-RateLimit-Remaining", tightest.remaining.get().to_string()));

@@ -99,6 +99,8 @@ pub(super) struct Known {
     pub(super) counter: Counter,
     /// The version of its row in a shared database; none without a row.
     pub(super) version: Option<i64>,
+    /// The end that this process has written into its row in an embedded database; none when that is not known, and without a window.
+    pub(super) window_end: Option<i64>,
     /// When it was so, in the process's own time.
     pub(super) at: Instant,
 }

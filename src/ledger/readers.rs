@@ -40,6 +40,6 @@ async fn answer(store: &Store, counters: &Counters, loads: Vec<LoadJob>) {
         reply.send(answer).ok();
     }
     for (key, (counter, version)) in found.into_iter().flatten() {
-        counters.put_read(key, Known { counter, version, at });
+        counters.put_read(key, Known { counter, version, window_end: None, at });
     }
 }

@@ -43,13 +43,25 @@ const READ_RESERVATIONS: Rows = Rows {
             WHERE r.org = wanted.org AND r.id = wanted.id",
 };
 
-const WRITE_USAGE: Rows = Rows {
-    before: "INSERT INTO usage (org, limit_key, resource, window_start, window_end, used, reached) ",
-    columns: &[Text, Text, Text, Number, Maybe, Number, Number],
-    // The window may have become longer since: what is swept by its end must not be swept while it counts.
-    after: " ON CONFLICT (org, limit_key, resource, window_start) DO UPDATE SET used = excluded.used, reached = excluded.reached, window_end = \
-            CASE WHEN excluded.window_end > usage.window_end THEN excluded.window_end ELSE usage.window_end END",
-};
+/// How a counter is written: what it is, and with another end of its window. A statement that sets the end writes the index of ends
+/// anew, also where the end stays.
+const WRITE_USAGE: [Rows; 2] = [
+    usage_with(
+        " ON CONFLICT (org, limit_key, resource, window_start) DO UPDATE SET used = excluded.used, reached = excluded.reached",
+    ),
+    usage_with(
+        " ON CONFLICT (org, limit_key, resource, window_start) DO UPDATE SET used = excluded.used, reached = excluded.reached, \
+         window_end = CASE WHEN excluded.window_end > usage.window_end THEN excluded.window_end ELSE usage.window_end END",
+    ),
+];
+
+const fn usage_with(after: &'static str) -> Rows {
+    Rows {
+        before: "INSERT INTO usage (org, limit_key, resource, window_start, window_end, used, reached) ",
+        columns: &[Text, Text, Text, Number, Maybe, Number, Number],
+        after,
+    }
+}
 
 const WRITE_RESERVATIONS: Rows = Rows {
     before: "INSERT INTO reservation (org, id, limit_key, resource, window_start, window_end, amount, status, confirmed, \
@@ -198,7 +210,10 @@ pub(super) async fn write_counters(db: &impl ConnectionTrait, slots: &[&Slot]) -
         let (used, reached) = (signed(slot.counter.used()), i64::from(slot.counter.is_reached()));
         vec![org, limit_key, resource, window_start, slot.window_end.into(), used.into(), reached.into()]
     };
-    WRITE_USAGE.execute(db, slots.iter().map(row).collect()).await
+    let [steady, longer] = &WRITE_USAGE;
+    let (later, same): (Vec<&Slot>, Vec<&Slot>) = slots.iter().partition(|slot| slot.may_end_later());
+    steady.execute(db, same.iter().map(row).collect()).await?;
+    longer.execute(db, later.iter().map(row).collect()).await
 }
 
 /// Writes new reservations.

@@ -9,6 +9,8 @@ pub(super) struct Slot {
     pub(super) key: CounterKey,
     /// The end of its window, in milliseconds since the epoch.
     pub(super) window_end: Option<i64>,
+    /// The end that its row is known to have, if it is.
+    pub(super) known_end: Option<i64>,
     pub(super) counter: Counter,
     /// The version that the row had in a shared database; none without a row.
     pub(super) version: Option<i64>,
@@ -36,9 +38,20 @@ pub(super) enum Sight {
 
 impl Slot {
     pub(super) fn new(key: CounterKey, window_end: Option<i64>) -> Self {
-        let (counter, version, next_version) = (Counter::default(), None, 0);
+        let (counter, known_end, version, next_version) = (Counter::default(), None, None, 0);
         let (is_remembered, is_changed, is_pinned, is_made) = (false, false, false, false);
-        Self { key, window_end, counter, version, next_version, is_remembered, is_changed, is_pinned, is_made }
+        Self { key, window_end, known_end, counter, version, next_version, is_remembered, is_changed, is_pinned, is_made }
+    }
+
+    /// Whether its row, if it has one, may have to say that its window ends later: the window may have become longer since, and what
+    /// is swept by its end must not be swept while it counts.
+    pub(super) fn may_end_later(&self) -> bool {
+        self.known_end < self.window_end
+    }
+
+    /// The end that its row is known to have when the transaction is committed.
+    pub(super) fn known_end_after(&self) -> Option<i64> {
+        if self.is_written() { self.known_end.max(self.window_end) } else { self.known_end }
     }
 
     /// Takes over what memory knows of it.

@@ -59,7 +59,7 @@ impl Batch {
         let mut missing = Vec::new();
         for slot in &mut self.slots {
             match counters.get(&slot.key.as_ref()) {
-                Some(known) => slot.counter = known.counter,
+                Some(known) => (slot.counter, slot.known_end) = (known.counter, known.window_end),
                 None => missing.push(&slot.key),
             }
         }
@@ -150,8 +150,8 @@ impl Batch {
     /// `at` is a moment before it was read.
     pub(super) fn publish(self, counters: &Counters, at: Instant) {
         for slot in self.slots {
-            let version = slot.version_after();
-            counters.put(slot.key, Known { counter: slot.counter, version, at });
+            let (version, window_end) = (slot.version_after(), slot.known_end_after());
+            counters.put(slot.key, Known { counter: slot.counter, version, window_end, at });
         }
     }
 }

@@ -167,7 +167,7 @@ impl Writer {
             reply.send(answer).ok();
         }
         for (key, counter) in found.into_iter().flatten() {
-            self.counters.put(key, Known { counter, version: None, at });
+            self.counters.put(key, Known { counter, version: None, window_end: None, at });
         }
     }
 
