@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_http::HttpService;
 use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, Server};
 use actix_web::middleware::from_fn;
@@ -52,8 +52,6 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 /// The longest that a peer may read nothing of its answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
-/// How much later than usual a connection ends that idles where the library does not see it.
-const IDLE_GRACE: Duration = Duration::from_secs(10);
 /// The longest that requests in flight may take when the service stops, in seconds.
 const STOP_SECONDS: u64 = 30;
 /// Connections that wait to be accepted.
@@ -186,13 +184,13 @@ fn listen(settings: &ServeSettings, table: Arc<Table>, service: Kept, delivering
     let builder = Server::build().shutdown_timeout(STOP_SECONDS).disable_signals();
     let builder = builder.workers(workers).max_concurrent_connections(per_worker);
     let keep_alive = Duration::from_secs(settings.guard.keep_alive_seconds);
-    let patience = Patience::new(keep_alive.saturating_add(IDLE_GRACE), REQUEST_DEADLINE, ANSWER_DEADLINE);
+    let patience = Patience::new(keep_alive, REQUEST_DEADLINE, ANSWER_DEADLINE);
     let stopping = builder.graceful_shutdown_signal();
     let connections = move || {
         let mount = |config: &mut web::ServiceConfig| routes::mount(config, &table);
         let app = App::new().app_data(service).wrap(from_fn(edge::pass)).configure(mount);
         let stopping = stopping.clone();
-        let http = HttpService::build().keep_alive(keep_alive).client_request_timeout(HEAD_DEADLINE);
+        let http = HttpService::build().keep_alive(KeepAlive::Os).client_request_timeout(HEAD_DEADLINE);
         // Requests find here how to tell their connection what they want.
         let http = http.on_connect_ext(|connection: &Connection, data| {
             data.insert(connection.serving());

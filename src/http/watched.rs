@@ -1,9 +1,10 @@
 //! A connection whose peer keeps it waiting is cut: one that does not read its answer, one that does not finish its request,
 //! and one that does nothing at all.
 //!
-//! The HTTP library has deadlines for a connection's first head and for idling between requests. It has none for the head of a
-//! later request, for what follows an answer that came before the whole body, and for answers that are not read. And it takes in
-//! requests that are sent ahead of their answers by the thousand, at some 7 KiB each; here they stay with their sender.
+//! The HTTP library has a deadline for a connection's first head. It has none for the head of a later request, for what follows an
+//! answer that came before the whole body, and for answers that are not read; and the one it has for idling is a timer that is made
+//! and thrown away with every request, where one for each connection is enough. And it takes in requests that are sent ahead of their
+//! answers by the thousand, at some 7 KiB each; here they stay with their sender.
 
 use std::cell::Cell;
 use std::io;
@@ -21,7 +22,7 @@ use tokio::time::{Instant, Sleep, sleep};
 pub struct Patience {
     /// How often a connection is looked at.
     pub tick: Duration,
-    /// Ticks in which nothing arrives after an answer.
+    /// Ticks in which nothing arrives, also after an answer. Then the connection is closed as if its peer had closed it.
     pub idle: u32,
     /// Ticks from a request's first byte to its answer's.
     pub request: u32,
@@ -111,14 +112,17 @@ pub struct Watched {
     is_set: bool,
     /// Once nothing more is written: bytes that were read and that nobody wanted.
     unwanted: Option<usize>,
+    /// Whether it was idle for too long.
+    is_over: bool,
 }
 
 impl Patience {
-    /// Looks at connections every five seconds.
+    /// Looks at connections every five seconds, or as often as they may be idle.
     pub fn new(idle: Duration, request: Duration, answer: Duration) -> Self {
         const TICK: Duration = Duration::from_secs(5);
-        let ticks = |time: Duration| u32::try_from(time.as_secs().div_ceil(TICK.as_secs())).unwrap_or(u32::MAX);
-        Self { tick: TICK, idle: ticks(idle), request: ticks(request), answer: ticks(answer) }
+        let tick = TICK.min(idle).max(Duration::from_secs(1));
+        let ticks = |time: Duration| u32::try_from(time.as_secs().div_ceil(tick.as_secs())).unwrap_or(u32::MAX);
+        Self { tick, idle: ticks(idle), request: ticks(request), answer: ticks(answer) }
     }
 }
 
@@ -138,6 +142,7 @@ impl Watched {
             alarm,
             is_set: false,
             unwanted: None,
+            is_over: false,
         }
     }
 
@@ -152,7 +157,7 @@ impl Watched {
     }
 
     fn enter(&mut self, phase: Phase) {
-        (self.phase, self.ticks, self.written) = (phase, 0, 0);
+        (self.phase, self.ticks, self.written, self.is_over) = (phase, 0, 0, false);
     }
 
     /// An error when the peer has kept the connection waiting for too long. Nearly always this is one look at the alarm.
@@ -184,6 +189,10 @@ impl Watched {
             self.enter(Phase::Answering);
             return Ok(());
         }
+        if self.phase == Phase::Idle {
+            self.is_over = true;
+            return Ok(());
+        }
         // What was not read is thrown away; otherwise the system would go on offering it. If it cannot be, it does.
         self.stream.set_zero_linger().ok();
         Err(io::ErrorKind::TimedOut.into())
@@ -193,6 +202,9 @@ impl Watched {
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.poll_patience(context)?;
+        if self.is_over && self.stream.poll_read_ready(context).is_pending() {
+            return Poll::Ready(Ok(()));
+        }
         let wanted = self.serving.0.get();
         if wanted == Wanted::Nothing || self.phase == Phase::Answering {
             // What is sent ahead waits for its turn with who sent it, or it would pile up here.

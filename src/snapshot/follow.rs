@@ -46,8 +46,10 @@ async fn catch_up(directory: &Directory, target: u64) -> Result<(), StoreError> 
     let known = directory.revision();
     let changes = directory.inner.store.changes_since(known, BATCH).await?;
     let last = changes.last().map_or(target, |change| change.revision);
-    // Lines that were deleted before this process came to read them said something too; it may be all of them.
-    let has_gap = changes.first().is_none_or(|first| first.revision != known.saturating_add(1));
+    // Lines that were deleted before this process came to read them said something too; it may be all of them. So did those that a
+    // newer version wrote of what this one does not know.
+    let has_gap = changes.first().is_none_or(|first| first.revision != known.saturating_add(1))
+        || changes.iter().any(|change| change.object.is_none());
     if has_gap || changes.iter().any(is_of_catalogue) {
         let (catalogue, _) = Catalogue::read(&directory.inner.store).await?;
         directory.inner.catalogue.store(Arc::new(catalogue));
@@ -64,25 +66,28 @@ async fn catch_up(directory: &Directory, target: u64) -> Result<(), StoreError> 
 
 fn is_of_catalogue(change: &ChangeRef) -> bool {
     match change.object {
-        Object::LimitKey | Object::Tier | Object::TierLimit | Object::RemovedEndpoint => true,
-        Object::Org | Object::Override | Object::User | Object::Scope | Object::ApiKey | Object::Webhook => false,
+        Some(Object::LimitKey | Object::Tier | Object::TierLimit | Object::RemovedEndpoint) => true,
+        Some(Object::Org | Object::Override | Object::User | Object::Scope | Object::ApiKey | Object::Webhook) | None => false,
     }
 }
 
 fn raise(directory: &Directory, change: &ChangeRef) {
     let fences = &directory.inner.fences;
     match change.object {
-        Object::Org => fences.raise(Subject::Org(&change.object_id), change.revision),
-        Object::Override => {
+        Some(Object::Org) => fences.raise(Subject::Org(&change.object_id), change.revision),
+        Some(Object::Override) => {
             if let Some(org) = &change.org {
                 fences.raise(Subject::Org(org.as_str()), change.revision);
             }
         }
-        Object::User => fences.raise(Subject::User(&change.object_id), change.revision),
-        Object::ApiKey => {
+        Some(Object::User) => fences.raise(Subject::User(&change.object_id), change.revision),
+        Some(Object::ApiKey) => {
             fences.raise(Subject::ApiKey(&change.object_id), change.revision);
             fences.raise(Subject::AnyApiKey, change.revision);
         }
-        Object::LimitKey | Object::Tier | Object::TierLimit | Object::Scope | Object::RemovedEndpoint | Object::Webhook => {}
+        Some(
+            Object::LimitKey | Object::Tier | Object::TierLimit | Object::Scope | Object::RemovedEndpoint | Object::Webhook,
+        )
+        | None => {}
     }
 }

@@ -360,8 +360,8 @@ pub struct AuditEntry {
 pub struct ChangeRef {
     /// The revision that the change made.
     pub revision: u64,
-    /// The kind of object.
-    pub object: Object,
+    /// The kind of object; nothing for one that a newer version of Plimsoll knows, which may write to the same database.
+    pub object: Option<Object>,
     /// Which one: a name, an id, or `<tier>/<limitKey>`.
     pub object_id: String,
     /// The org that it belongs to.

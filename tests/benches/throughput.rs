@@ -14,6 +14,8 @@
 
 #[path = "throughput/bare.rs"]
 mod bare;
+#[path = "throughput/beside.rs"]
+mod beside;
 #[path = "throughput/client.rs"]
 mod client;
 #[path = "throughput/connection.rs"]
@@ -52,6 +54,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use beside::Beside;
 use load::{Generator, Measured};
 use postgres::Postgres;
 use scenario::Scenario;
@@ -143,14 +146,19 @@ fn measure(scenario: Scenario, options: &Options) -> Outcome<()> {
         let generator = Generator::start(scenario, *connections, options.threads, &contenders)?;
         let length = Duration::from_secs(options.seconds);
         let mut rounds = Vec::new();
+        let beside = Beside::start(scenario, &contenders);
         while rounds.len() < options.most_rounds && count_quiet(&rounds) < options.rounds {
             rounds.push(round(&generator, &contenders, length, rounds.len() % 2 == 1)?);
         }
         let asked = rounds.len();
+        let taken_beside = beside.map(Beside::stop).transpose()?;
         rounds.sort_by(|a, b| others(a).total_cmp(&others(b)));
         rounds.truncate(options.rounds);
         report::rows(scenario, *connections, &contenders, &rounds);
         let loudest = rounds.last().map_or(0.0, |round| others(round));
+        if let Some(per_second) = taken_beside {
+            println!("  {per_second:.0} takings a second ran beside all of it");
+        }
         println!("  the {} quietest of {asked} rounds; other processes took up to {loudest:.2} processors", rounds.len());
     }
     Ok(())
@@ -200,7 +208,7 @@ fn round(generator: &Generator, contenders: &[Contender], length: Duration, is_r
     let mut measured = Vec::with_capacity(count);
     for turn in 0..count {
         let place = if is_reversed { count - 1 - turn } else { turn };
-        measured.push((place, generator.measure(place, &contenders[place], length)?));
+        measured.push((place, generator.measure(place, contenders, length)?));
     }
     measured.sort_by_key(|(place, _)| *place);
     Ok(measured.into_iter().map(|(_, measured)| measured).collect())

@@ -53,7 +53,7 @@ fn object(name: &str) -> Result<Object, StoreError> {
 
 fn change_ref(row: &Model) -> Result<ChangeRef, StoreError> {
     let (revision, object_id) = (unsigned(row.revision), row.object_id.clone());
-    Ok(ChangeRef { revision, object: object(&row.object)?, object_id, org: optional(row.org.as_deref())? })
+    Ok(ChangeRef { revision, object: Object::parse(&row.object), object_id, org: optional(row.org.as_deref())? })
 }
 
 fn entry(row: Model) -> Result<AuditEntry, StoreError> {

@@ -82,7 +82,7 @@ async fn what_is_in_use_is_not_deleted() {
     let before = db.store.revision().await.expect("a revision");
     db.run(DeleteTier { name: p("ultra") }).await.expect("deleted with its values");
     let changes = db.store.changes_since(before, 10).await.expect("changes");
-    let changed: Vec<_> = changes.iter().map(|change| (change.object, change.object_id.as_str())).collect();
+    let changed: Vec<_> = changes.iter().map(|change| (change.object.expect("a kind"), change.object_id.as_str())).collect();
     assert_eq!(changed, [(Object::TierLimit, "ultra/seats"), (Object::Tier, "ultra")]);
     assert_eq!(db.run(DeleteTier { name: p("ultra") }).await, Err(StoreError::NotFound(Object::Tier)));
     assert_eq!(db.run(DeleteLimitKey { name: p("none") }).await, Err(StoreError::NotFound(Object::LimitKey)));

@@ -86,7 +86,7 @@ async fn an_org_goes_with_all_that_it_has_and_each_is_logged() {
     let before = db.store.revision().await.expect("a revision");
     db.run(DeleteOrg { id: p("acme") }).await.expect("deleted");
     let changes = db.store.changes_since(before, 10).await.expect("changes");
-    let changed: Vec<_> = changes.iter().map(|change| (change.object, change.object_id.clone())).collect();
+    let changed: Vec<_> = changes.iter().map(|change| (change.object.expect("a kind"), change.object_id.clone())).collect();
     let expected = [(Object::Override, given.to_string()), (Object::ApiKey, key.to_string()), (Object::Org, "acme".to_owned())];
     assert_eq!(changed, expected);
     assert!(changes.iter().all(|change| change.org == Some(p("acme"))));

@@ -79,6 +79,11 @@ impl Connection {
         Ok(waits)
     }
 
+    /// Asks once, whatever is asked.
+    pub(crate) async fn take(&mut self) -> Outcome<()> {
+        self.ask().await.map(drop)
+    }
+
     /// Asks once; anything but a 200 is an error. Returns where the body of the answer stands.
     async fn ask(&mut self) -> Outcome<Range<usize>> {
         self.stream.write_all(self.request.about(self.share.next())).await?;

@@ -38,19 +38,29 @@ pub(crate) struct Measured {
 /// Processor time that was used so far.
 struct Used {
     server: Cpu,
+    /// By all who are measured: one may have something to do while another is asked.
+    all: Cpu,
     generator: Cpu,
     machine: Cpu,
 }
 
 impl Used {
-    fn so_far(contender: &Contender) -> Outcome<Self> {
+    fn so_far(place: usize, contenders: &[Contender]) -> Outcome<Self> {
         let generator = Cpu::of_process(std::process::id())?;
-        let mut server = Cpu::of_processes(&contender.server.place.as_ref().map(Place::processes).unwrap_or_default())?;
-        for process in contender.servers() {
-            server = server.and(Cpu::of_process(process.id())?);
-        }
-        Ok(Self { server, generator, machine: Cpu::of_machine()? })
+        let server = used_by(&contenders[place])?;
+        let others = contenders.iter().enumerate().filter(|(other, _)| *other != place);
+        let all = others.map(|(_, other)| used_by(other)).try_fold(server, |sum, other| other.map(|other| sum.and(other)))?;
+        Ok(Self { server, all, generator, machine: Cpu::of_machine()? })
     }
+}
+
+/// What a contender's processes and those of its database have used so far.
+fn used_by(contender: &Contender) -> Outcome<Cpu> {
+    let mut server = Cpu::of_processes(&contender.server.place.as_ref().map(Place::processes).unwrap_or_default())?;
+    for process in contender.servers() {
+        server = server.and(Cpu::of_process(process.id())?);
+    }
+    Ok(server)
 }
 
 struct Thread {
@@ -90,15 +100,15 @@ impl Generator {
         for thread in &generator.threads {
             thread.slices.recv()??;
         }
-        for (place, contender) in contenders.iter().enumerate() {
-            generator.measure(place, contender, WARM_UP)?;
+        for place in 0..contenders.len() {
+            generator.measure(place, contenders, WARM_UP)?;
         }
         Ok(generator)
     }
 
     /// Asks the server at this place among the contenders for so long.
-    pub(crate) fn measure(&self, place: usize, contender: &Contender, length: Duration) -> Outcome<Measured> {
-        let (begun, before) = (Instant::now(), Used::so_far(contender)?);
+    pub(crate) fn measure(&self, place: usize, contenders: &[Contender], length: Duration) -> Outcome<Measured> {
+        let (begun, before) = (Instant::now(), Used::so_far(place, contenders)?);
         for thread in &self.threads {
             thread.orders.send(Order { place, length })?;
         }
@@ -109,9 +119,9 @@ impl Generator {
             per_second += rate(thread_waits.len(), elapsed);
             waits.extend(thread_waits);
         }
-        let used = Used::so_far(contender)?;
+        let used = Used::so_far(place, contenders)?;
         let cpu = used.server.since(before.server);
-        let ours = cpu.all() + used.generator.since(before.generator).all();
+        let ours = used.all.since(before.all).all() + used.generator.since(before.generator).all();
         let others = used.machine.since(before.machine).all().saturating_sub(ours);
         let others = others.as_secs_f64() / begun.elapsed().as_secs_f64();
         waits.sort_unstable();

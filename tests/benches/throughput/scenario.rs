@@ -24,6 +24,9 @@ pub(crate) enum Scenario {
     /// The check of what Plimsoll itself has counted: without `current`.
     #[value(name = "check-tracked")]
     CheckTracked,
+    /// The same, while 20,000 takings a second run beside it, which also run beside the bare server.
+    #[value(name = "check-beside")]
+    CheckBeside,
     /// `POST /v1/consume`, durable, over 10,000 counters.
     Consume,
     /// The same on one counter.
@@ -61,6 +64,7 @@ impl Scenario {
         Self::CheckRefused,
         Self::CheckMillion,
         Self::CheckTracked,
+        Self::CheckBeside,
         Self::Consume,
         Self::ConsumeHot,
         Self::ConsumeKeyed,
@@ -76,6 +80,7 @@ impl Scenario {
             | Self::Check
             | Self::CheckRefused
             | Self::CheckTracked
+            | Self::CheckBeside
             | Self::Consume
             | Self::ConsumeKeyed
             | Self::ConsumeTenMillion
@@ -100,6 +105,7 @@ impl Scenario {
             | Self::CheckRefused
             | Self::CheckMillion
             | Self::CheckTracked
+            | Self::CheckBeside
             | Self::Consume
             | Self::ConsumeHot
             | Self::ConsumeKeyed
@@ -151,6 +157,7 @@ impl Scenario {
             | Self::CheckRefused
             | Self::CheckMillion
             | Self::CheckTracked
+            | Self::CheckBeside
             | Self::Authorize
             | Self::AuthorizeRate
             | Self::PgCheck => false,
@@ -175,6 +182,7 @@ impl Scenario {
             | Self::CheckRefused
             | Self::CheckMillion
             | Self::CheckTracked
+            | Self::CheckBeside
             | Self::Consume
             | Self::ConsumeHot
             | Self::ConsumeTenMillion
@@ -195,6 +203,7 @@ impl Scenario {
             Self::Itself | Self::Check | Self::CheckMillion | Self::PgCheck => Some(3),
             Self::CheckRefused => Some(5),
             Self::CheckTracked
+            | Self::CheckBeside
             | Self::Consume
             | Self::ConsumeHot
             | Self::ConsumeKeyed
@@ -240,6 +249,7 @@ impl Scenario {
             Self::CheckRefused => "check-refused",
             Self::CheckMillion => "check-1m",
             Self::CheckTracked => "check-tracked",
+            Self::CheckBeside => "check-beside",
             Self::Consume => "consume",
             Self::ConsumeHot => "consume-hot",
             Self::ConsumeKeyed => "consume-keyed",

@@ -7,8 +7,8 @@ use tokio::time::interval;
 
 use super::scene::{Scene, durable, eventually};
 
-/// For how long connections are ended, how often, and how many of them at least. More of the same shows more of the same.
-const LENGTH: Duration = Duration::from_secs(10);
+/// For how long connections are ended, how often, and how many of them at least.
+const LENGTH: Duration = Duration::from_secs(30);
 const ENDED: usize = 50;
 const PACE: Duration = Duration::from_millis(200);
 /// Little enough that counters are full in the end.
