@@ -175,7 +175,7 @@ async fn by_api_key(service: &Service, secret: &str) -> Result<Caller, ApiError>
     let (key, origin) = match service.bootstrap_key(&hash) {
         Some(key) => (key, Origin::Bootstrap),
         None => {
-            let found = service.directory.api_key(hash, now).await?;
+            let found = service.directory.caller_key(hash, now).await?;
             (found.ok_or(Refusal::InvalidApiKey(Presented::Something))?, Origin::Stored)
         }
     };

@@ -162,24 +162,33 @@ impl Directory {
         Ok(())
     }
 
-    /// The API key whose secret has this hash.
-    pub async fn api_key(&self, hash: [u8; 32], now: UtcMillis) -> Result<Option<Arc<ApiKey>>, StoreError> {
+    /// The API key of a caller, whose secret has this hash: callers are few, so that each thread has theirs at hand.
+    pub async fn caller_key(&self, hash: [u8; 32], now: UtcMillis) -> Result<Option<Arc<ApiKey>>, StoreError> {
         let directory = self.inner.number;
         if let Some((key, stamp)) = near::get(directory, &hash)
             && stamp.holds(&self.inner.fences)
         {
             return Ok(Some(key));
         }
-        let load = || async {
-            let key = self.inner.store.api_key_by_hash(&hash, now).await?;
-            let groups = key.as_ref().map_or([Some(Group::of(Subject::AnyApiKey)), None, None], groups_of);
-            Ok((key.map(Arc::new), groups))
-        };
-        let entry = self.cached(&self.inner.api_keys, &hash, load).await?;
+        let entry = self.key_entry(&hash, now).await?;
         if let Entry { record: Some(key), stamp } = &entry {
             near::keep(directory, &hash, key, *stamp);
         }
         Ok(entry.record)
+    }
+
+    /// The API key whose secret has this hash.
+    pub async fn api_key(&self, hash: [u8; 32], now: UtcMillis) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        Ok(self.key_entry(&hash, now).await?.record)
+    }
+
+    async fn key_entry(&self, hash: &[u8; 32], now: UtcMillis) -> Result<Entry<Arc<ApiKey>>, StoreError> {
+        let load = || async {
+            let key = self.inner.store.api_key_by_hash(hash, now).await?;
+            let groups = key.as_ref().map_or([Some(Group::of(Subject::AnyApiKey)), None, None], groups_of);
+            Ok((key.map(Arc::new), groups))
+        };
+        self.cached(&self.inner.api_keys, hash, load).await
     }
 
     /// The value of a limit key of kind rate that an API key has in the place of its org's, if it is a key of this org or of none.

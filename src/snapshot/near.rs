@@ -1,4 +1,4 @@
-//! The API keys that a thread has just seen. A service asks with the same key again and again, and the one record of it that all
+//! The API keys of the callers that a thread has just seen. A service asks with the same key again and again, and the one record of it that all
 //! threads share is what they would wait for: the lock of its place in the cache, and the count of who holds it.
 
 use std::cell::RefCell;
