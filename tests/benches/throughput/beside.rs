@@ -17,7 +17,7 @@ const PER_SECOND: u32 = 20_000;
 /// Connections that they are spread over.
 const CONNECTIONS: usize = 64;
 
-/// Takes from one server until it is dropped.
+/// Takes from one server until it is stopped.
 pub(crate) struct Beside {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<Outcome<()>>>,
