@@ -1,6 +1,6 @@
 //! A copy of the database as it is in one moment, made while it is served.
 //!
-//! The copy gets its name when it is whole and was looked at. Until then it stands beside it under a name that says so.
+//! The copy gets its name when it is whole and was looked at. Until then it stands in a directory beside it, whose name says so.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;

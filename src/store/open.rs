@@ -10,7 +10,8 @@ use migration::{APPLICATION_ID, Migrator, MigratorTrait};
 use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 use tokio::sync::Mutex;
 
@@ -34,6 +35,10 @@ const READERS: u32 = 4;
 
 /// The log is folded beside whoever writes; only if it grows to so many pages all the same, 64 megabytes, by who wrote the last.
 const LONGEST_LOG: &str = "16384";
+
+/// What a statement would have to undo is little, and kept in memory: otherwise it is a file that is made and thrown away each time.
+/// Not while the schema is brought up to date: what is sorted for a new index may be as large as the database.
+const UNDO_IN_MEMORY: &str = "PRAGMA temp_store = MEMORY";
 
 /// What the database is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,18 +318,20 @@ async fn open_writer(path: &Path) -> Result<DatabaseConnection, Trouble> {
     check_owner(&writer).await?;
     migrate(&writer).await?;
     super::checkpoint::show_owner(&writer, path).await?;
+    writer.execute_unprepared(UNDO_IN_MEMORY).await?;
     Ok(writer)
 }
 
 fn for_writing(path: &Path) -> SqliteConnectOptions {
     let options = options(path).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-    // What a statement would undo is kept in memory: usually it would be a file that is made and thrown away.
-    options.pragma("wal_autocheckpoint", LONGEST_LOG).pragma("temp_store", "MEMORY")
+    options.pragma("wal_autocheckpoint", LONGEST_LOG)
 }
 
 /// Another connection that writes, to a file that was opened before. An embedded database has one at a time.
 pub(super) async fn writer(path: &Path) -> Result<DatabaseConnection, DbErr> {
-    pool(for_writing(path), 1).await
+    let writer = pool(for_writing(path), 1).await?;
+    writer.execute_unprepared(UNDO_IN_MEMORY).await?;
+    Ok(writer)
 }
 
 /// The connection that folds the log. What it is told is no statement of anybody's.
