@@ -48,13 +48,13 @@ async fn catch_up(directory: &Directory, target: u64) -> Result<(), StoreError> 
     let last = changes.last().map_or(target, |change| change.revision);
     // Lines that were deleted before this process came to read them said something too; it may be all of them. So did those that a
     // newer version wrote of what this one does not know.
-    let has_gap = changes.first().is_none_or(|first| first.revision != known.saturating_add(1))
+    let misses_some = changes.first().is_none_or(|first| first.revision != known.saturating_add(1))
         || changes.iter().any(|change| change.object.is_none());
-    if has_gap || changes.iter().any(is_of_catalogue) {
+    if misses_some || changes.iter().any(is_of_catalogue) {
         let (catalogue, _) = Catalogue::read(&directory.inner.store).await?;
         directory.inner.catalogue.store(Arc::new(catalogue));
     }
-    if has_gap {
+    if misses_some {
         directory.inner.fences.raise_all(last);
     }
     for change in &changes {

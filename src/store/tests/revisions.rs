@@ -77,3 +77,14 @@ async fn a_reopened_store_goes_on_where_it_was() {
     let again = Db { store: again, dir };
     assert_eq!(again.tier("ultra").await.0.revision, 4);
 }
+
+#[tokio::test]
+async fn a_change_of_a_kind_that_only_a_newer_version_knows_is_told_as_one() {
+    let db = Db::new().await;
+    db.tier("free").await;
+    // As its schema would allow it.
+    let newer = "PRAGMA ignore_check_constraints = ON; UPDATE change_log SET object = 'gauge'";
+    db.store.0.lane.lock().await.connection.as_ref().expect("a writer").execute_unprepared(newer).await.expect("written");
+    let changes = db.store.changes_since(0, 10).await.expect("changes");
+    assert_eq!(changes.iter().map(|change| (change.revision, change.object)).collect::<Vec<_>>(), [(1, None)]);
+}
